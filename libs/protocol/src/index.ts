@@ -1,0 +1,5 @@
+export * from './gen/synscope/agent/v1/enrolment_pb.js';
+export * from './gen/synscope/agent/v1/link_pb.js';
+export * from './gen/synscope/agent/v1/records_pb.js';
+export * from './gen/synscope/agent/v1/session_pb.js';
+export { grpcMethodDefinition, grpcServiceDefinition } from './service-definition.js';
