@@ -1,12 +1,5 @@
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import {
-  create,
-  type DescMethod,
-  type DescService,
-  fromBinary,
-  type MessageShape,
-  toBinary,
-} from '@bufbuild/protobuf';
+import { type DescMethod, type DescService, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 
 /**
  * The grpc-js definition of a protobuf-es service, so that generated types and grpc-js's transport meet without a second code
@@ -34,8 +27,8 @@ export function grpcMethodDefinition<M extends DescMethod>(
   };
 }
 
-function serialize(schema: DescMethod['input'], value: object): Buffer {
-  const bytes = toBinary(schema, create(schema, value));
+function serialize<S extends DescMethod['input']>(schema: S, value: MessageShape<S>): Buffer {
+  const bytes = toBinary(schema, value);
   // A view, not a copy: grpc-js wants a Buffer, protobuf-es hands out a fresh Uint8Array.
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
