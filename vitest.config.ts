@@ -7,8 +7,44 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ['apps/*/src/**/*.test.ts', 'libs/*/src/**/*.test.ts', 'tools/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['apps/*/src/**/*.test.ts', 'libs/*/src/**/*.test.ts', 'tools/**/*.test.ts'],
+          globalSetup: ['test/setup/database.ts'],
+        },
+      },
+      {
+        // One file at a time: they attach to the one kernel, and would see each other's connections.
+        extends: true,
+        test: {
+          name: 'kernel',
+          include: ['bpf/**/*.test.ts', 'test/bpf/**/*.test.ts'],
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          fileParallelism: false,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'accuracy',
+          include: ['test/accuracy/**/*.test.ts'],
+          fileParallelism: false,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
   },
 });
