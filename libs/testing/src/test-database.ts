@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import { startThrowawayPostgres } from './throwaway-postgres.js';
+import { startThrowawayPostgres, type ThrowawayPostgres } from './throwaway-postgres.js';
 
 /** Tells the test workers where the run's server is. Set it beforehand to run the tests on a server of yours. */
 const SERVER_VARIABLE = 'SYNSCOPE_TEST_DATABASE_URL';
 const TEMPLATE_VARIABLE = 'SYNSCOPE_TEST_TEMPLATE';
+const FAILURE_VARIABLE = 'SYNSCOPE_TEST_DATABASE_FAILURE';
 
 export type TestDatabase = {
   readonly url: string;
@@ -13,31 +14,30 @@ export type TestDatabase = {
   drop(): Promise<void>;
 };
 
-/** Once per test run: one server, and in it one database with the migrated schema that all others are copied from. */
+/**
+ * Once per test run: one server, and in it one database with the migrated schema that all others are copied from.
+ * What fails here fails the tests that ask for a database, and leaves the others alone.
+ */
 export async function startTestDatabaseServer(
   migrate: (url: string) => Promise<void>,
 ): Promise<() => Promise<void>> {
   const given = process.env[SERVER_VARIABLE];
-  const throwaway = given === undefined ? await startThrowawayPostgres() : undefined;
-  const serverUrl = given ?? throwaway?.url ?? '';
   const template = `synscope_template_${randomBytes(4).toString('hex')}`;
-  const stop = async () => {
-    if (throwaway === undefined) {
-      await execute(serverUrl, `DROP DATABASE IF EXISTS ${template}`);
-    } else {
-      await throwaway.remove();
-    }
-  };
+  let throwaway: ThrowawayPostgres | undefined;
   try {
+    if (given === undefined) throwaway = await startThrowawayPostgres();
+    const serverUrl = given ?? throwaway?.url ?? '';
+    process.env[SERVER_VARIABLE] = serverUrl;
+    process.env[TEMPLATE_VARIABLE] = template;
     await execute(serverUrl, `CREATE DATABASE ${template}`);
     await migrate(withDatabase(serverUrl, template));
   } catch (error) {
-    await stop();
-    throw error;
+    process.env[FAILURE_VARIABLE] = error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
-  process.env[SERVER_VARIABLE] = serverUrl;
-  process.env[TEMPLATE_VARIABLE] = template;
-  return stop;
+  return async () => {
+    if (throwaway !== undefined) await throwaway.remove();
+    else if (given !== undefined) await execute(given, `DROP DATABASE IF EXISTS ${template}`);
+  };
 }
 
 /**
@@ -50,6 +50,8 @@ export const createTestDatabase = (): Promise<TestDatabase> => create(setting(TE
 export const createEmptyTestDatabase = (): Promise<TestDatabase> => create('template0');
 
 async function create(template: string): Promise<TestDatabase> {
+  const failure = process.env[FAILURE_VARIABLE];
+  if (failure !== undefined) throw new Error(`The test database could not be made: ${failure}`);
   const serverUrl = setting(SERVER_VARIABLE);
   const name = `synscope_test_${randomBytes(6).toString('hex')}`;
   await execute(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`);
