@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { Capture } from './capture.js';
 import { Client, type ClientOptions, Server, type ServerOptions } from './endpoint.js';
 import { Relay, type Side } from './relay.js';
 import { buildLabTools, runInNamespace } from './tools.js';
@@ -12,6 +14,14 @@ export interface LabOptions {
 }
 
 let created = 0;
+
+/** Why no lab can be made here; undefined if one can. */
+export function labUnavailable(): string | undefined {
+  if (process.getuid?.() !== 0)
+    return 'the network lab needs root: it makes network namespaces and TUN devices';
+  if (!existsSync('/dev/net/tun')) return 'the network lab needs TUN devices: there is no /dev/net/tun';
+  return undefined;
+}
 
 /**
  * Two network namespaces without a name, each with one address of each family on the device `wire`, and a relay between them that
@@ -28,8 +38,8 @@ export class Lab implements AsyncDisposable {
   }
 
   static async create(options: LabOptions = {}): Promise<Lab> {
-    if (process.getuid?.() !== 0)
-      throw new Error('the network lab needs root: it makes network namespaces and TUN devices');
+    const unavailable = labUnavailable();
+    if (unavailable) throw new Error(unavailable);
     await buildLabTools();
     const number = options.number ?? (process.pid * 8 + created++) % 512;
     const lab = new Lab(await Relay.start(), number);
@@ -78,6 +88,11 @@ export class Lab implements AsyncDisposable {
   ): Promise<Server> {
     const address = this.address(side, options.family);
     return this.#resources.use(await Server.start(this.relay.namespace(side).path, { ...options, address }));
+  }
+
+  /** Captures one side's TCP packets from now on. */
+  async capture(side: Side): Promise<Capture> {
+    return this.#resources.use(await Capture.start(this.relay.namespace(side).path));
   }
 
   async #configure(side: Side): Promise<void> {
