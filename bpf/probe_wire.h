@@ -9,6 +9,8 @@
 #ifndef SYNSCOPE_PROBE_WIRE_H
 #define SYNSCOPE_PROBE_WIRE_H
 
+#include <linux/types.h>
+
 /* Raised with every change that an older reader would misread. */
 #define PROBE_WIRE_VERSION 1
 

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "kernel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "handshake.skel.h"
+#include "privilege.h"
+
+#define NANOSECONDS_PER_SECOND 1000000000ULL
+
+/* Attached as one, in this order. */
+enum hook {
+	HOOK_RETRANSMIT_SYNACK,
+	HOOK_KFREE_SKB,
+	HOOK_EXIT_ACCEPT,
+	HOOK_EXIT_ACCEPT4,
+	HOOK_SWEEP,
+	/* Last: it makes the entries that the others finish. */
+	HOOK_SOCKOPS,
+	HOOK_COUNT,
+};
+
+static const char *const hook_names[HOOK_COUNT] = {
+	[HOOK_SOCKOPS] = "cgroup_sockops",
+	[HOOK_RETRANSMIT_SYNACK] = "tp_btf/tcp_retransmit_synack",
+	[HOOK_KFREE_SKB] = "tp_btf/kfree_skb",
+	[HOOK_EXIT_ACCEPT] = "tracepoint/syscalls/sys_exit_accept",
+	[HOOK_EXIT_ACCEPT4] = "tracepoint/syscalls/sys_exit_accept4",
+	[HOOK_SWEEP] = "iter/bpf_map_elem",
+};
+
+static struct kernel_options options;
+static struct handshake_bpf *skeleton;
+static struct ring_buffer *ring;
+static struct bpf_program *programs[HOOK_COUNT];
+static struct bpf_link *links[HOOK_COUNT];
+static int cgroup_descriptor = -1;
+static bool attached;
+static __u64 attempts_written_off;
+
+/* Why a hook, or all of them, cannot be had; empty = it can. */
+static char unavailable[512];
+static char hook_unavailable[HOOK_COUNT][256];
+
+/* Kernel statistics: while the descriptor is open, or the administrator has set the sysctl, run times are kept. */
+static int statistics_descriptor = -1;
+static __u64 statistics_since_ns, sampled_ns;
+static bool sample_finished;
+
+/* The last lines of libbpf's complaint, which name the program and the verifier's reason. */
+static char libbpf_complaint[400];
+
+static int keep_libbpf_complaint(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	if (level > LIBBPF_WARN)
+		return 0;
+	vsnprintf(libbpf_complaint, sizeof(libbpf_complaint), format, arguments);
+	libbpf_complaint[strcspn(libbpf_complaint, "\n")] = 0;
+	return 0;
+}
+
+static __u64 monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (__u64)now.tv_sec * NANOSECONDS_PER_SECOND + (__u64)now.tv_nsec;
+}
+
+/* ── Load ───────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* The first mount of cgroup v2, from the 5th and the 9th-or-later field of /proc/self/mountinfo (proc(5)). */
+static bool find_cgroup_mount(char *path, size_t size)
+{
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	char line[4096], mount_point[1024];
+	bool found = false;
+
+	while (mounts && !found && fgets(line, sizeof(line), mounts)) {
+		const char *type = strstr(line, " - ");
+
+		found = type && !strncmp(type, " - cgroup2 ", 11) && sscanf(line, "%*s %*s %*s %*s %1023s", mount_point) == 1;
+	}
+	if (mounts)
+		fclose(mounts);
+	if (found)
+		snprintf(path, size, "%s", mount_point);
+	return found;
+}
+
+static void without_hook(enum hook hook, const char *reason)
+{
+	snprintf(hook_unavailable[hook], sizeof(hook_unavailable[hook]), "%s", reason);
+	bpf_program__set_autoload(programs[hook], false);
+}
+
+static void choose_programs(void)
+{
+	int tracefs = privilege_mount_tracefs();
+
+	programs[HOOK_SOCKOPS] = skeleton->progs.handshake_sockops;
+	programs[HOOK_RETRANSMIT_SYNACK] = skeleton->progs.handshake_retransmit_synack;
+	programs[HOOK_KFREE_SKB] = skeleton->progs.handshake_kfree_skb;
+	programs[HOOK_EXIT_ACCEPT] = skeleton->progs.handshake_exit_accept;
+	programs[HOOK_EXIT_ACCEPT4] = skeleton->progs.handshake_exit_accept4;
+	programs[HOOK_SWEEP] = skeleton->progs.handshake_sweep;
+	if (libbpf_find_vmlinux_btf_id("tcp_retransmit_synack", BPF_TRACE_RAW_TP) < 0)
+		without_hook(HOOK_RETRANSMIT_SYNACK, "this kernel has no tracepoint tcp:tcp_retransmit_synack");
+	if (libbpf_find_vmlinux_btf_id("kfree_skb", BPF_TRACE_RAW_TP) < 0)
+		without_hook(HOOK_KFREE_SKB, "this kernel has no tracepoint skb:kfree_skb");
+	if (tracefs) {
+		char reason[160];
+
+		snprintf(reason, sizeof(reason), "tracefs is not mounted and cannot be (%s): mount -t tracefs tracefs /sys/kernel/tracing", strerror(-tracefs));
+		without_hook(HOOK_EXIT_ACCEPT, reason);
+		without_hook(HOOK_EXIT_ACCEPT4, reason);
+	}
+}
+
+static int receive_record(void *context, void *record, size_t size)
+{
+	(void)context;
+	(void)size;
+	output_handshake(record);
+	return 0;
+}
+
+static const char *missing_capability(void)
+{
+	if (!privilege_has(CAP_BPF) && !privilege_has(CAP_SYS_ADMIN))
+		return "CAP_BPF";
+	if (!privilege_has(CAP_PERFMON) && !privilege_has(CAP_SYS_ADMIN))
+		return "CAP_PERFMON";
+	return privilege_has(CAP_NET_ADMIN) ? NULL : "CAP_NET_ADMIN";
+}
+
+static bool load(void)
+{
+	char cgroup[1024];
+	int error;
+
+	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
+		snprintf(unavailable, sizeof(unavailable), "this kernel shows no type information (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF=y");
+		return false;
+	}
+	if (missing_capability()) {
+		snprintf(unavailable, sizeof(unavailable), "the probe lacks %s: run it as root, or give it CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN", missing_capability());
+		return false;
+	}
+	if (!options.cgroup && !find_cgroup_mount(cgroup, sizeof(cgroup))) {
+		snprintf(unavailable, sizeof(unavailable), "cgroup v2 is not mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified, or name a folder with --cgroup");
+		return false;
+	}
+	cgroup_descriptor = open(options.cgroup ? options.cgroup : cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cgroup_descriptor < 0) {
+		snprintf(unavailable, sizeof(unavailable), "cannot open the cgroup %s: %s", options.cgroup ? options.cgroup : cgroup, strerror(errno));
+		return false;
+	}
+	skeleton = handshake_bpf__open();
+	if (!skeleton) {
+		snprintf(unavailable, sizeof(unavailable), "cannot read the BPF object: %s", strerror(errno));
+		return false;
+	}
+	choose_programs();
+	skeleton->rodata->has_netns_cookie = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_netns_cookie, NULL) == 1;
+	bpf_map__set_max_entries(skeleton->maps.records, options.ring_bytes);
+	bpf_map__set_max_entries(skeleton->maps.pendings, options.pending_max);
+	skeleton->bss->accept_deadline_ns = options.accept_deadline_ns;
+	error = handshake_bpf__load(skeleton);
+	if (!error) {
+		ring = ring_buffer__new(bpf_map__fd(skeleton->maps.records), receive_record, NULL, NULL);
+		error = ring ? 0 : -errno;
+	}
+	if (error) {
+		snprintf(unavailable, sizeof(unavailable), "the kernel refuses the programs: %s (%s)", strerror(-error), libbpf_complaint);
+		handshake_bpf__destroy(skeleton);
+		skeleton = NULL;
+		return false;
+	}
+	return true;
+}
+
+void kernel_load(const struct kernel_options *chosen)
+{
+	options = *chosen;
+	libbpf_set_print(keep_libbpf_complaint);
+	if (!load())
+		output_diagnostic("error", "tcp_handshake_unavailable", "%s", unavailable);
+	/* The kernel's type information took some megabytes, and is not needed again. */
+	malloc_trim(0);
+}
+
+static void append_capability(struct json *json, const char *name, bool available, const char *detail)
+{
+	json_format(json, "{\"name\":\"%s\",\"available\":%s,\"detail\":", name, available ? "true" : "false");
+	json_string(json, detail);
+	json_format(json, "},");
+}
+
+static void append_hook_capability(struct json *json, const char *name, enum hook hook)
+{
+	const char *detail = skeleton ? hook_unavailable[hook] : unavailable;
+
+	append_capability(json, name, !*detail, detail);
+}
+
+void kernel_capabilities(struct json *json)
+{
+	bool netns = skeleton && skeleton->rodata->has_netns_cookie;
+
+	json_format(json, "[");
+	append_hook_capability(json, "tcp_handshake.client", HOOK_SOCKOPS);
+	append_hook_capability(json, "tcp_handshake.server", HOOK_SOCKOPS);
+	append_hook_capability(json, "tcp_handshake.accept_wait", HOOK_EXIT_ACCEPT4);
+	append_hook_capability(json, "tcp_handshake.syn_ack_retransmits", HOOK_RETRANSMIT_SYNACK);
+	append_hook_capability(json, "tcp_handshake.server_reset", HOOK_KFREE_SKB);
+	append_capability(json, "tcp_handshake.netns_separation", netns,
+			  netns      ? ""
+			  : skeleton ? "this kernel's sockops cannot name a network namespace (5.14 and later): equal 4-tuples of two namespaces at the same moment are taken for one"
+				     : unavailable);
+	json_drop_comma(json);
+	json_format(json, "]");
+}
+
+/* ── Attach ─────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static struct bpf_link *attach_hook(enum hook hook)
+{
+	union bpf_iter_link_info iterated = {.map.map_fd = (__u32)bpf_map__fd(skeleton->maps.pendings)};
+	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, iterator, .link_info = &iterated, .link_info_len = sizeof(iterated));
+
+	switch (hook) {
+	case HOOK_SOCKOPS:
+		return bpf_program__attach_cgroup(programs[hook], cgroup_descriptor);
+	case HOOK_SWEEP:
+		return bpf_program__attach_iter(programs[hook], &iterator);
+	default:
+		return bpf_program__attach(programs[hook]);
+	}
+}
+
+static void detach(void)
+{
+	for (int hook = HOOK_COUNT - 1; hook >= 0; hook--) {
+		bpf_link__destroy(links[hook]);
+		links[hook] = NULL;
+	}
+	attached = false;
+}
+
+static void statistics_begin(void)
+{
+	statistics_since_ns = monotonic_ns();
+	if (sample_finished || !options.cost_sample_seconds)
+		return;
+	statistics_descriptor = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	/* From here on CAP_SYS_ADMIN has no further use: when the sample is over, it is over. */
+	privilege_drop(false);
+	sample_finished = true;
+}
+
+static bool statistics_kept(void)
+{
+	char value = '0';
+	FILE *sysctl;
+
+	if (statistics_descriptor >= 0)
+		return true;
+	sysctl = fopen("/proc/sys/kernel/bpf_stats_enabled", "re");
+	if (sysctl) {
+		value = (char)fgetc(sysctl);
+		fclose(sysctl);
+	}
+	return value == '1';
+}
+
+static void statistics_advance(void)
+{
+	__u64 now = monotonic_ns();
+
+	if (attached && statistics_kept())
+		sampled_ns += now - statistics_since_ns;
+	statistics_since_ns = now;
+	if (statistics_descriptor >= 0 && sampled_ns >= options.cost_sample_seconds * NANOSECONDS_PER_SECOND) {
+		close(statistics_descriptor);
+		statistics_descriptor = -1;
+	}
+}
+
+/* Attaches all or nothing of what was loaded; returns NULL or what failed. */
+static const char *attach(void)
+{
+	static char complaint[600];
+
+	for (int hook = 0; hook < HOOK_COUNT; hook++) {
+		if (*hook_unavailable[hook])
+			continue;
+		links[hook] = attach_hook((enum hook)hook);
+		if (!links[hook]) {
+			snprintf(complaint, sizeof(complaint), "cannot attach %s: %s (%s)", hook_names[hook], strerror(errno), libbpf_complaint);
+			detach();
+			return complaint;
+		}
+	}
+	attached = true;
+	statistics_begin();
+	return NULL;
+}
+
+/* Reading an iterator runs its program over every entry. */
+static void run_sweep(bool all)
+{
+	char nothing[8];
+	int iterator;
+
+	skeleton->bss->sweep_now_ns = monotonic_ns();
+	skeleton->bss->sweep_all = all;
+	iterator = bpf_iter_create(bpf_link__fd(links[HOOK_SWEEP]));
+	if (iterator < 0) {
+		output_diagnostic("error", "sweep_failed", "cannot look through unfinished handshakes: %s", strerror(errno));
+		return;
+	}
+	while (read(iterator, nothing, sizeof(nothing)) > 0 || errno == EAGAIN)
+		errno = 0;
+	close(iterator);
+}
+
+static struct counters sum_counters(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct counters per_cpu[cpus > 0 ? cpus : 1], sum = {};
+	__u32 zero = 0;
+
+	if (!skeleton || cpus < 1 || bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.counts), &zero, per_cpu))
+		return sum;
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		const __u64 *from = (const __u64 *)&per_cpu[cpu];
+		__u64 *to = (__u64 *)&sum;
+
+		for (size_t i = 0; i < sizeof(sum) / sizeof(*to); i++)
+			to[i] += from[i];
+	}
+	return sum;
+}
+
+/* New sockets stop coming first; then what is under way is reported or counted, still by the old filter. */
+static void detach_and_settle(void)
+{
+	struct counters sum;
+
+	statistics_advance();
+	bpf_link__destroy(links[HOOK_SOCKOPS]);
+	links[HOOK_SOCKOPS] = NULL;
+	run_sweep(true);
+	detach();
+	sum = sum_counters();
+	attempts_written_off = sum.attempts_begun - sum.attempts_ended;
+}
+
+bool kernel_attached(void)
+{
+	return attached;
+}
+
+static void append_error(struct json *json, const char *message)
+{
+	json_format(json, "{\"slot\":null,\"message\":");
+	json_string(json, message);
+	json_format(json, "},");
+}
+
+void kernel_configure(const struct slots *slots, struct json *json)
+{
+	const char *wrong = NULL;
+	char text[200];
+
+	if (!skeleton) {
+		wrong = slots->count ? unavailable : NULL;
+	} else {
+		struct filter_maps maps = {
+			.port_slots = bpf_map__fd(skeleton->maps.port_slots),
+			.prefix_slots = bpf_map__fd(skeleton->maps.prefix_slots),
+			.process_name_slots = bpf_map__fd(skeleton->maps.process_name_slots),
+		};
+		__u32 current = skeleton->bss->active_generation & 1, next = current ^ 1;
+		int error = slots_install(slots, &skeleton->bss->filters[next], &maps, next);
+
+		if (attached && (error || !slots->count))
+			detach_and_settle();
+		if (!error && slots->count && !attached) {
+			skeleton->bss->epoch++;
+			wrong = attach();
+		}
+		if (error) {
+			snprintf(text, sizeof(text), "cannot fill the filter: %s", strerror(-error));
+			wrong = text;
+			memset(&skeleton->bss->filters[next], 0, sizeof(skeleton->bss->filters[next]));
+		}
+		__atomic_store_n(&skeleton->bss->active_generation, next, __ATOMIC_SEQ_CST);
+		slots_remove(&maps, current);
+		kernel_consume();
+	}
+	json_format(json, "\"attached\":%s,\"hooks\":[", attached ? "true" : "false");
+	for (int hook = 0; hook < HOOK_COUNT; hook++)
+		if (links[hook])
+			json_format(json, "\"%s\",", hook_names[hook]);
+	json_drop_comma(json);
+	json_format(json, "],\"errors\":[");
+	if (wrong)
+		append_error(json, wrong);
+	json_drop_comma(json);
+	json_format(json, "]");
+}
+
+/* ── Run ────────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+int kernel_ring_descriptor(void)
+{
+	return ring ? ring_buffer__epoll_fd(ring) : -1;
+}
+
+void kernel_consume(void)
+{
+	if (ring)
+		ring_buffer__consume(ring);
+	output_flush();
+}
+
+void kernel_sweep(void)
+{
+	if (attached)
+		run_sweep(false);
+}
+
+static void append_run_time(struct json *json)
+{
+	__u64 run_time = 0, run_count = 0;
+
+	statistics_advance();
+	if (!sampled_ns) {
+		json_format(json, "\"bpf\":{\"runTimeNs\":null,\"runCount\":null,\"sampledNs\":null}");
+		return;
+	}
+	for (int hook = 0; hook < HOOK_COUNT; hook++) {
+		struct bpf_prog_info info = {};
+		__u32 size = sizeof(info);
+		int program = bpf_program__fd(programs[hook]);
+
+		if (program < 0 || bpf_obj_get_info_by_fd(program, &info, &size))
+			continue;
+		run_time += info.run_time_ns;
+		run_count += info.run_cnt;
+	}
+	json_format(json, "\"bpf\":{\"runTimeNs\":%llu,\"runCount\":%llu,\"sampledNs\":%llu}", run_time, run_count, sampled_ns);
+}
+
+void kernel_stats(struct json *json)
+{
+	struct counters sum = sum_counters();
+
+	json_format(json,
+		    "\"offered\":%llu,\"emitted\":%llu,\"loss\":{\"ringFull\":%llu,\"pendingTableFull\":%llu,\"socketStorage\":%llu,\"unfinishedAtDetach\":%llu},",
+		    sum.offered, sum.emitted, sum.ring_full, sum.pending_table_full, sum.socket_storage, attempts_written_off + sum.requests_unfinished);
+	append_run_time(json);
+}
+
+void kernel_end(void)
+{
+	if (attached)
+		detach_and_settle();
+	kernel_consume();
+	ring_buffer__free(ring);
+	handshake_bpf__destroy(skeleton);
+}

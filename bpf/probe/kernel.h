@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The programs in the kernel: loaded once, attached while there are slots. */
+#ifndef SYNSCOPE_KERNEL_H
+#define SYNSCOPE_KERNEL_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "output.h"
+#include "slots.h"
+
+struct kernel_options {
+	const char *cgroup;         /* cgroup v2 folder whose sockets are watched; NULL = the mount of cgroup v2 */
+	__u32 ring_bytes;           /* power of two, at least a page */
+	__u32 pending_max;          /* entries of the table of unfinished server handshakes */
+	__u64 accept_deadline_ns;   /* a server's record waits this long for accept() */
+	__u32 cost_sample_seconds;  /* of attached time for which the kernel measures our run time; 0 = not at all */
+};
+
+/* Loads what this kernel takes. Never fails: what is missing is said by kernel_capabilities(). */
+void kernel_load(const struct kernel_options *options);
+/* Appends the capabilities array. */
+void kernel_capabilities(struct json *json);
+/* Puts the slots in force, attaching or detaching as needed, and appends what FRAME_CONFIGURED says behind its revision. */
+void kernel_configure(const struct slots *slots, struct json *json);
+bool kernel_attached(void);
+/* Readable when more than WAKEUP_BYTES of records wait; −1 if nothing is loaded. */
+int kernel_ring_descriptor(void);
+/* Hands all waiting records to output_handshake(). */
+void kernel_consume(void);
+/* Ends server handshakes whose socket is gone or that nobody accepts. */
+void kernel_sweep(void);
+/* Appends the members of FRAME_STATS that the kernel knows. */
+void kernel_stats(struct json *json);
+/* Detaches, reports what waits and unloads. */
+void kernel_end(void);
+
+#endif
