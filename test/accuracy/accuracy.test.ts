@@ -1,0 +1,126 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Family, labUnavailable } from '../lab/lab.js';
+import type { Handshake, Page, TraceSession } from '../stack/answers.js';
+import type { Api } from '../stack/api.js';
+import { Stack } from '../stack/stack.js';
+import { until } from '../stack/until.js';
+import { accuracyCases } from './cases.js';
+import { compare } from './compare.js';
+import { runExperiment } from './experiment.js';
+import { formatDocument, formatTable, type Row } from './report.js';
+
+const families: readonly Family[] = ['ipv4', 'ipv6'];
+const combinations = accuracyCases.flatMap((testCase) => families.map((family) => ({ testCase, family })));
+// The ranges of every lab (RFC 2544, RFC 5180): other traffic of the machine is none of this session's business.
+const labNetworks = ['198.18.0.0/15', '2001:2::/48'];
+
+async function allHandshakes(
+  api: Api,
+  query: Readonly<Record<string, string>>,
+): Promise<readonly Handshake[]> {
+  const items: Handshake[] = [];
+  let cursor: string | null = null;
+  do {
+    const parameters = new URLSearchParams({ since: '1h', limit: '1000', ...query });
+    if (cursor !== null) parameters.set('cursor', cursor);
+    const page: Page<Handshake> = await api.get(`/api/v1/handshakes?${parameters}`);
+    items.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  return items;
+}
+
+describe.skipIf(labUnavailable())('handshake records against the injected truth', () => {
+  const rows = new Map<string, Row>();
+  let stack: Stack;
+  let api: Api;
+  let session: TraceSession;
+  let witnessedRecords = 0;
+
+  beforeAll(async () => {
+    stack = await Stack.start();
+    api = await stack.api();
+    session = await api.post<TraceSession>('/api/v1/trace-sessions?wait=30s', {
+      name: 'accuracy',
+      probes: ['tcp_handshake'],
+      filter: { remoteCidrs: labNetworks },
+      durationSeconds: 600,
+    });
+    expect(session.targets).toMatchObject({ matched: 1, running: 1 });
+  }, 180_000);
+
+  afterAll(async () => {
+    await stack?.[Symbol.asyncDispose]();
+  });
+
+  /** The records of both ends, once there are as many as there should be (or after a while, for the comparison to tell). */
+  async function recordsOf(clientAddress: string, serverAddress: string, clients: number, servers: number) {
+    let found: { clients: readonly Handshake[]; servers: readonly Handshake[] } = {
+      clients: [],
+      servers: [],
+    };
+    await until('records', async () => {
+      found = {
+        clients: await allHandshakes(api, {
+          sessionId: session.id,
+          role: 'client',
+          remoteAddress: serverAddress,
+        }),
+        servers: await allHandshakes(api, {
+          sessionId: session.id,
+          role: 'server',
+          remoteAddress: clientAddress,
+        }),
+      };
+      return (found.clients.length >= clients && found.servers.length >= servers) || undefined;
+    }).catch(() => undefined);
+    return found;
+  }
+
+  test.concurrent.for(combinations)(
+    '$testCase.name over $family: both sides report what happened, within 1 ms or 1 %',
+    { timeout: 60_000 },
+    async ({ testCase, family }, { expect }) => {
+      const number = combinations.findIndex(
+        (other) => other.testCase === testCase && other.family === family,
+      );
+      const experiment = await runExperiment(testCase, family, number);
+      const { clientAddress, serverAddress, truths } = experiment;
+      const expectedServers = testCase.server === null ? 0 : truths.length;
+      const { clients, servers } = await recordsOf(
+        clientAddress,
+        serverAddress,
+        truths.length,
+        expectedServers,
+      );
+      const comparison = compare(testCase, experiment, clients, servers);
+      rows.set(`${testCase.name} ${family}`, { testCase, family, comparison });
+      witnessedRecords += truths.length + expectedServers;
+      expect(comparison.problems).toEqual([]);
+    },
+  );
+
+  test('a session that has ended holds one record of each handshake and side, none more, and none was lost', async () => {
+    await api.post(`/api/v1/trace-sessions/${session.id}/stop`);
+    const ended = await api.get<TraceSession>(`/api/v1/trace-sessions/${session.id}?wait=30s`);
+    expect(ended.state).toBe('stopped');
+    expect(ended.loss.records).toBe(0);
+    expect(await allHandshakes(api, { sessionId: session.id })).toHaveLength(witnessedRecords);
+  });
+
+  test('the figures are printed, and written to docs/accuracy.md on demand', async () => {
+    const inOrder = combinations.flatMap(
+      ({ testCase, family }) => rows.get(`${testCase.name} ${family}`) ?? [],
+    );
+    console.log(formatTable(inOrder));
+    if (process.env['SYNSCOPE_WRITE_REPORT'] === '1') {
+      expect(inOrder).toHaveLength(combinations.length);
+      await writeFile(
+        join(import.meta.dirname, '../../docs/accuracy.md'),
+        formatDocument(inOrder, new Date()),
+      );
+    }
+  });
+});

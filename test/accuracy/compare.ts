@@ -1,0 +1,186 @@
+import type { WitnessedHandshake } from '../lab/capture.js';
+import type { Handshake } from '../stack/answers.js';
+import type { AccuracyCase } from './cases.js';
+import { clientName, type Experiment, serverName } from './experiment.js';
+import type { Truth } from './truth.js';
+
+/** A measured time beside the true one, microseconds. */
+export interface Pair {
+  readonly trueUs: number;
+  readonly measuredUs: number;
+}
+
+export interface Comparison {
+  readonly clientLatency: readonly Pair[];
+  readonly serverLatency: readonly Pair[];
+  readonly acceptWait: readonly Pair[];
+  /** Against tcp.analysis.initial_rtt of the same side, where that side saw one SYN only (from the latest SYN, it says nothing else). */
+  readonly initialRtt: readonly Pair[];
+  readonly synRetransmits: readonly number[];
+  readonly synAckRetransmits: readonly number[];
+  /** What does not agree, in sentences; empty if all is well. */
+  readonly problems: readonly string[];
+}
+
+/** The issue's bound: 1 ms or 1 %, whichever is more. */
+export function withinTolerance({ trueUs, measuredUs }: Pair): boolean {
+  return Math.abs(measuredUs - trueUs) <= Math.max(1_000, trueUs / 100);
+}
+
+class Comparer {
+  readonly clientLatency: Pair[] = [];
+  readonly serverLatency: Pair[] = [];
+  readonly acceptWait: Pair[] = [];
+  readonly initialRtt: Pair[] = [];
+  readonly synRetransmits: number[] = [];
+  readonly synAckRetransmits: number[] = [];
+  readonly problems: string[] = [];
+
+  equal(what: string, actual: unknown, expected: unknown): void {
+    if (actual !== expected) this.problems.push(`${what} is ${actual}, not ${expected}`);
+  }
+
+  time(what: string, into: Pair[], measuredUs: number | null, trueUs: number | null): void {
+    if (measuredUs === null || trueUs === null) {
+      this.equal(what, measuredUs, trueUs);
+      return;
+    }
+    const pair = { measuredUs, trueUs };
+    into.push(pair);
+    if (!withinTolerance(pair))
+      this.problems.push(`${what} is ${Math.round(measuredUs)} µs, not ${Math.round(trueUs)} µs`);
+  }
+
+  /** The one element that matches; none or several is a problem. */
+  only<Item>(what: string, items: readonly Item[], matches: (item: Item) => boolean): Item | undefined {
+    const found = items.filter(matches);
+    if (found.length !== 1) this.problems.push(`${what}: ${found.length} instead of one`);
+    return found[0];
+  }
+}
+
+function compareClient(
+  comparer: Comparer,
+  outcome: Handshake['outcome'],
+  record: Handshake,
+  truth: Truth,
+  experiment: Experiment,
+): void {
+  const subject = `client ${truth.clientPort}`;
+  comparer.equal(`${subject} outcome`, record.outcome, outcome);
+  comparer.time(`${subject} latencyUs`, comparer.clientLatency, record.latencyUs, truth.clientLatencyUs);
+  comparer.equal(`${subject} synRetransmits`, record.synRetransmits, truth.synRetransmits);
+  comparer.synRetransmits.push(truth.synRetransmits);
+  comparer.equal(`${subject} acceptWaitUs`, record.acceptWaitUs, null);
+  comparer.equal(`${subject} local address`, record.local.address, experiment.clientAddress);
+  comparer.equal(
+    `${subject} remote`,
+    `${record.remote.address} ${record.remote.port}`,
+    `${experiment.serverAddress} ${truth.serverPort}`,
+  );
+  comparer.equal(`${subject} netns`, record.netns, experiment.clientNetns);
+  comparer.equal(
+    `${subject} process`,
+    `${record.process?.name} ${record.process?.pid}`,
+    `${clientName} ${experiment.clientPid}`,
+  );
+  if (outcome !== 'established') return;
+  comparer.equal(`${subject} clientIsn`, record.clientIsn, truth.clientIsn);
+  comparer.equal(`${subject} serverIsn`, record.serverIsn, truth.serverIsn);
+}
+
+function compareServer(
+  comparer: Comparer,
+  outcome: Handshake['outcome'],
+  record: Handshake,
+  truth: Truth,
+  experiment: Experiment,
+): void {
+  const subject = `server of ${truth.clientPort}`;
+  comparer.equal(`${subject} outcome`, record.outcome, outcome);
+  comparer.time(`${subject} latencyUs`, comparer.serverLatency, record.latencyUs, truth.serverLatencyUs);
+  comparer.time(`${subject} acceptWaitUs`, comparer.acceptWait, record.acceptWaitUs, truth.acceptWaitUs);
+  comparer.equal(`${subject} synAckRetransmits`, record.synAckRetransmits, truth.synAckRetransmits);
+  comparer.synAckRetransmits.push(truth.synAckRetransmits ?? 0);
+  comparer.equal(
+    `${subject} local`,
+    `${record.local.address} ${record.local.port}`,
+    `${experiment.serverAddress} ${truth.serverPort}`,
+  );
+  comparer.equal(`${subject} netns`, record.netns, experiment.serverNetns);
+  if (outcome !== 'established') return;
+  comparer.equal(
+    `${subject} process`,
+    `${record.process?.name} ${record.process?.pid}`,
+    `${serverName} ${experiment.serverPid}`,
+  );
+  comparer.equal(`${subject} clientIsn`, record.clientIsn, truth.clientIsn);
+  comparer.equal(`${subject} serverIsn`, record.serverIsn, truth.serverIsn);
+}
+
+function compareWitness(
+  comparer: Comparer,
+  side: string,
+  witness: WitnessedHandshake,
+  record: Handshake,
+): void {
+  const subject = `tshark at the ${side} of ${witness.client.port}`;
+  if (record.role === 'client')
+    comparer.equal(`${subject}: SYN retransmissions`, witness.synRetransmissions, record.synRetransmits);
+  else if (record.outcome === 'established')
+    comparer.equal(
+      `${subject}: SYN-ACK retransmissions`,
+      witness.synAckRetransmissions,
+      record.synAckRetransmits,
+    );
+  if (record.outcome === 'established' && witness.syns === 1)
+    comparer.time(`${subject}: initial_rtt`, comparer.initialRtt, witness.initialRttUs, record.latencyUs);
+}
+
+/** Holds what REST reported of one case against the truth and against tshark. */
+export function compare(
+  testCase: AccuracyCase,
+  experiment: Experiment,
+  clients: readonly Handshake[],
+  servers: readonly Handshake[],
+): Comparison {
+  const comparer = new Comparer();
+  const { truths, witnessed } = experiment;
+  comparer.equal('number of client records', clients.length, truths.length);
+  comparer.equal('number of server records', servers.length, testCase.server === null ? 0 : truths.length);
+  for (const truth of truths) {
+    const client = comparer.only(
+      `client record of ${truth.clientPort}`,
+      clients,
+      ({ local }) => local.port === truth.clientPort,
+    );
+    if (client) compareClient(comparer, testCase.client, client, truth, experiment);
+    if (testCase.server === null) continue;
+    const server = comparer.only(
+      `server record of ${truth.clientPort}`,
+      servers,
+      ({ remote }) => remote.port === truth.clientPort,
+    );
+    if (server) compareServer(comparer, testCase.server, server, truth, experiment);
+  }
+  comparer.equal("handshakes that tshark saw on the client's side", witnessed.a.length, truths.length);
+  for (const witness of witnessed.a) {
+    const record = comparer.only(
+      `client record of tshark's ${witness.client.port}`,
+      clients,
+      ({ local }) => local.port === witness.client.port,
+    );
+    if (record) compareWitness(comparer, 'client', witness, record);
+  }
+  const answered = witnessed.b.filter(({ synAcks }) => synAcks > 0);
+  comparer.equal("answered handshakes that tshark saw on the server's side", answered.length, servers.length);
+  for (const witness of answered) {
+    const record = comparer.only(
+      `server record of tshark's ${witness.client.port}`,
+      servers,
+      ({ remote }) => remote.port === witness.client.port,
+    );
+    if (record) compareWitness(comparer, 'server', witness, record);
+  }
+  return comparer;
+}

@@ -1,0 +1,108 @@
+import { cpus, release } from 'node:os';
+import type { Family } from '../lab/lab.js';
+import type { AccuracyCase } from './cases.js';
+import type { Comparison, Pair } from './compare.js';
+import { connectionsPerCase, oneWayDelayUs } from './experiment.js';
+
+export interface Row {
+  readonly testCase: AccuracyCase;
+  readonly family: Family;
+  readonly comparison: Comparison;
+}
+
+const milliseconds = (us: number) => (us / 1_000).toFixed(2);
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** "true → measured (worst error)", medians, milliseconds. */
+function times(pairs: readonly Pair[]): string {
+  if (pairs.length === 0) return '–';
+  const trueMs = milliseconds(median(pairs.map(({ trueUs }) => trueUs)));
+  const measuredMs = milliseconds(median(pairs.map(({ measuredUs }) => measuredUs)));
+  const worst = Math.max(...pairs.map(({ trueUs, measuredUs }) => Math.abs(measuredUs - trueUs)));
+  return `${trueMs} → ${measuredMs} (${milliseconds(worst)})`;
+}
+
+function counts(values: readonly number[]): string {
+  const different = [...new Set(values)].sort();
+  return different.length === 0 ? '–' : different.join(', ');
+}
+
+const header = [
+  'case',
+  'family',
+  'client outcome',
+  'client stage',
+  'SYN again',
+  'server outcome',
+  'server stage',
+  'SYN-ACK again',
+  'accept wait',
+  'initial_rtt',
+];
+
+function cells({ testCase, family, comparison }: Row): string[] {
+  const server = testCase.server !== null;
+  return [
+    testCase.name,
+    family === 'ipv4' ? 'IPv4' : 'IPv6',
+    testCase.client,
+    times(comparison.clientLatency),
+    counts(comparison.synRetransmits),
+    testCase.server ?? 'no record',
+    times(comparison.serverLatency),
+    server ? counts(comparison.synAckRetransmits) : '–',
+    times(comparison.acceptWait),
+    times(comparison.initialRtt),
+  ];
+}
+
+export function formatTable(rows: readonly Row[]): string {
+  const lines = [header, ...rows.map(cells)];
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  const format = (line: readonly string[]) =>
+    `| ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
+  return [format(header), rule, ...rows.map((row) => format(cells(row)))].join('\n');
+}
+
+export function formatDocument(rows: readonly Row[], date: Date): string {
+  const worst = Math.max(
+    ...rows.flatMap(({ comparison: { clientLatency, serverLatency, acceptWait } }) =>
+      [...clientLatency, ...serverLatency, ...acceptWait].map(({ trueUs, measuredUs }) =>
+        Math.abs(measuredUs - trueUs),
+      ),
+    ),
+  );
+  return `# How accurate the handshake records are
+
+Written by \`SYNSCOPE_WRITE_REPORT=1 npm run test:accuracy\` on ${date.toISOString().slice(0, 10)}, Linux ${release()}, ${process.arch},
+${cpus().length} processors. ${connectionsPerCase} connections in each row, all rows in one trace session; ${oneWayDelayUs / 1_000} ms of delay each way.
+The largest error of any time in the table: ${milliseconds(worst)} ms.
+
+${formatTable(rows)}
+
+Times are in milliseconds: *true → measured (largest error)*, the first two being medians. "Again" is how often the SYN or the SYN-ACK was
+sent again; measured and true numbers are equal in every row, or the suite fails.
+
+- **Traffic.** Two network namespaces, joined by a relay (\`test/lab\`) that delays every packet and drops chosen ones: the first SYN, SYN-ACK
+  or bare ACK of each connection, or all SYNs ("filtered", with \`tcp_syn_retries\` 1).
+- **Measured.** What \`GET /api/v1/handshakes\` answers, after the whole way: kernel, probe, agent, gRPC, Postgres.
+- **True.** Client stage: from the moment the relay takes the first SYN until it hands over the packet that ends the attempt (SYN-ACK, RST);
+  where no packet ends it, until the application's own system call returned. Server stage: from the hand-over of the SYN to that of the
+  packet that acknowledges the SYN-ACK. Accept wait: from there until the server's \`accept()\` returned, by its own clock.
+- **initial_rtt.** \`tcp.analysis.initial_rtt\` of tshark, from a capture on the side of the record, beside that record's \`latencyUs\`. It
+  starts at the *latest* SYN, so it can be compared only where that side saw a single one.
+- **Also held against each other in every row:** outcome, addresses, ports, network namespace, process, both initial sequence numbers,
+  tshark's count of retransmitted SYNs and SYN-ACKs, and the number of records: one for every handshake that tshark saw on that side, none
+  more.
+- **Bound.** 1 ms or 1 %, whichever is more.
+
+Two things to know when reading a row. A lost SYN-ACK is answered twice: by the client's repeated SYN and by the server's own timer, so
+the server may have sent it again once or twice. And Linux repeats a SYN after one second each for the first four times
+(\`tcp_syn_linear_timeouts\`, since 6.5), not after 1, 2 and 4.
+`;
+}
