@@ -1,1 +1,13 @@
-export {};
+export * from './agent.js';
+export * from './api-token.js';
+export * from './audit-event.js';
+export * from './health.js';
+export * from './join-token.js';
+export * from './shared/address.js';
+export * from './shared/identifier.js';
+export * from './shared/list.js';
+export * from './shared/problem.js';
+export * from './shared/query-values.js';
+export * from './shared/selector.js';
+export * from './shared/time.js';
+export * from './trace-session.js';

@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AuditModule } from '../audit/audit.module.js';
+import { AccessGuard } from './access.guard.js';
+import { AdminTokenFile } from './admin-token-file.js';
+import { ApiTokenController } from './api-token.controller.js';
+import { ApiTokenEntity } from './api-token.entity.js';
+import { ApiTokenService } from './api-token.service.js';
+import { ApiTokenStore } from './api-token.store.js';
+
+@Module({
+  imports: [TypeOrmModule.forFeature([ApiTokenEntity]), AuditModule],
+  controllers: [ApiTokenController],
+  providers: [ApiTokenStore, ApiTokenService, AdminTokenFile, { provide: APP_GUARD, useClass: AccessGuard }],
+})
+export class AccessModule {}

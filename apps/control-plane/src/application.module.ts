@@ -1,0 +1,36 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { AccessModule } from './access/access.module.js';
+import { AuditModule } from './audit/audit.module.js';
+import type { Configuration } from './config/configuration.js';
+import { configurationModule } from './config/configuration.module.js';
+import { DatabaseModule } from './database/database.module.js';
+import { HealthModule } from './health/health.module.js';
+import { HttpModule } from './http/http.module.js';
+import { BoundAddressesModule } from './lifecycle/bound-addresses.js';
+import { loggingModule } from './logging/logging.module.js';
+import { MetricsModule } from './metrics/metrics.module.js';
+
+/** What every feature stands on. */
+const FOUNDATION = [
+  DatabaseModule,
+  MetricsModule,
+  HealthModule,
+  BoundAddressesModule,
+  HttpModule,
+  AccessModule,
+  AuditModule,
+];
+
+/** The features; one line each. */
+const FEATURES: (new () => object)[] = [];
+
+@Module({})
+class ApplicationModule {}
+
+export function applicationModule(configuration: Configuration, logger: Logger): DynamicModule {
+  return {
+    module: ApplicationModule,
+    imports: [loggingModule(logger), configurationModule(configuration), ...FOUNDATION, ...FEATURES],
+  };
+}

@@ -1,0 +1,124 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import {
+  booleanSchema,
+  durationSecondsSchema,
+  hostNamesSchema,
+  integerSchema,
+  type ListenAddress,
+  listenAddressSchema,
+  postgresUrlSchema,
+} from './value-schemas.js';
+import { readVariables, Variable, variablesOf } from './variable.js';
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+
+/** Every setting of the control plane, read from the environment once at the start. docs/configuration.md is made from it. */
+export class Configuration {
+  @Variable('SYNSCOPE_HTTP_ADDR', listenAddressSchema, {
+    default: '127.0.0.1:8080',
+    description:
+      'Where the REST API listens: `HOST:PORT`, `[IPv6]:PORT`, or `:PORT` for all addresses. Port 0 takes any free port.',
+  })
+  readonly httpAddress!: ListenAddress;
+
+  @Variable('SYNSCOPE_GRPC_ADDR', listenAddressSchema, {
+    default: '127.0.0.1:9443',
+    description: 'Where agents connect (gRPC over mutual TLS), written as SYNSCOPE_HTTP_ADDR.',
+  })
+  readonly grpcAddress!: ListenAddress;
+
+  @Variable('SYNSCOPE_GRPC_NAMES', hostNamesSchema, {
+    default: 'localhost',
+    description:
+      'Further names and addresses that agents may use for this control plane, separated by commas, such as a load balancer’s. They go into the certificate of the gRPC server beside SYNSCOPE_GRPC_ADDR, this host’s name and loopback.',
+    example: 'synscope.example.com,192.0.2.10',
+  })
+  readonly grpcNames!: readonly string[];
+
+  @Variable('SYNSCOPE_AGENT_HEARTBEAT', durationSecondsSchema(1, 300), {
+    default: '10s',
+    description:
+      'How often each agent reports that it is alive. After three silent intervals it counts as offline.',
+  })
+  readonly agentHeartbeatSeconds!: number;
+
+  @Variable('SYNSCOPE_AGENT_LEASE', durationSecondsSchema(3, 3_600), {
+    default: '60s',
+    description:
+      'An agent that has heard nothing from a control plane for this long ends its sessions by itself. Longer than SYNSCOPE_AGENT_HEARTBEAT.',
+  })
+  readonly agentLeaseSeconds!: number;
+
+  @Variable(
+    'SYNSCOPE_DATA_DIR',
+    z.string().transform((path) => resolve(path)),
+    {
+      default: '.data',
+      description:
+        'Folder for what is kept outside the database: the first admin token and, for `npm start`, the embedded Postgres.',
+    },
+  )
+  readonly dataDirectory!: string;
+
+  @Variable('DATABASE_URL', postgresUrlSchema, {
+    description:
+      'The Postgres database, version 14 or newer. `npm start` fills it in with an embedded Postgres if it is unset.',
+    example: 'postgres://synscope:secret@127.0.0.1:5432/synscope',
+    fix: 'Set it to a database, such as DATABASE_URL=postgres://synscope:secret@127.0.0.1:5432/synscope, or start with `npm start`, which brings its own Postgres',
+  })
+  readonly databaseUrl!: string;
+
+  @Variable('SYNSCOPE_DATABASE_POOL_SIZE', integerSchema(2, 200), {
+    default: '10',
+    description: 'Connections for queries at most, besides five for control tables.',
+  })
+  readonly databasePoolSize!: number;
+
+  @Variable('SYNSCOPE_DATABASE_WAIT', durationSecondsSchema(0, 600), {
+    default: '15s',
+    description: 'How long a start waits for a database that does not answer before it gives up.',
+  })
+  readonly databaseWaitSeconds!: number;
+
+  @Variable('SYNSCOPE_DATABASE_QUERY_TIMEOUT', durationSecondsSchema(1, 3_600), {
+    default: '60s',
+    description: 'Postgres cancels a query of the REST API that runs longer.',
+  })
+  readonly databaseQueryTimeoutSeconds!: number;
+
+  @Variable('SYNSCOPE_LOG_LEVEL', z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`), {
+    default: 'info',
+    description:
+      'Least level that is logged: trace, debug, info, warn or error. Requests that succeed are logged at debug.',
+  })
+  readonly logLevel!: (typeof LOG_LEVELS)[number];
+
+  @Variable('SYNSCOPE_HTTP_BODY_LIMIT_BYTES', integerSchema(1_024, 104_857_600), {
+    default: '1048576',
+    description: 'Largest request body that the REST API takes, in bytes.',
+  })
+  readonly httpBodyLimitBytes!: number;
+
+  @Variable('SYNSCOPE_SHUTDOWN_TIMEOUT', durationSecondsSchema(1, 600), {
+    default: '10s',
+    description: 'How long a shutdown waits for requests and streams under way before it cuts them.',
+  })
+  readonly shutdownTimeoutSeconds!: number;
+
+  @Variable('SYNSCOPE_BOOTSTRAP_ADMIN_TOKEN', booleanSchema, {
+    default: 'true',
+    description:
+      'Whether a start writes `<data dir>/admin-token` when there is none that works. Set it to false once you have tokens of your own.',
+  })
+  readonly bootstrapAdminToken!: boolean;
+
+  private constructor(values: Record<string, unknown>) {
+    Object.assign(this, values);
+  }
+
+  /** Throws a StartupError that names every wrong variable. */
+  static fromEnvironment(environment: Readonly<Record<string, string | undefined>>): Configuration {
+    return new Configuration(readVariables(variablesOf(Configuration), environment));
+  }
+}

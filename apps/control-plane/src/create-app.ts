@@ -1,0 +1,79 @@
+import 'reflect-metadata';
+import { RequestMethod } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Logger as NestPinoLogger } from 'nestjs-pino';
+import type { Logger } from 'pino';
+import { applicationModule } from './application.module.js';
+import type { Configuration } from './config/configuration.js';
+import { formatListenAddress, type ListenAddress } from './config/value-schemas.js';
+import { prepareDatabase } from './database/prepare-database.js';
+import { BoundAddresses } from './lifecycle/bound-addresses.js';
+import { prepareDataDirectory } from './lifecycle/data-directory.js';
+import { listenError } from './lifecycle/listen-error.js';
+import { createLogger } from './logging/create-logger.js';
+import { serveOpenApi } from './openapi/serve-openapi.js';
+
+const UNPREFIXED_ROUTES = ['healthz', 'readyz', 'metrics'].map((path) => ({
+  path,
+  method: RequestMethod.GET,
+}));
+
+/** A control plane that is ready to listen: data directory and database prepared, modules wired. */
+export async function createApp(
+  configuration: Configuration,
+  logger: Logger = createLogger(configuration),
+): Promise<NestFastifyApplication> {
+  await prepareDataDirectory(configuration.dataDirectory);
+  await prepareDatabase({
+    databaseUrl: configuration.databaseUrl,
+    waitSeconds: configuration.databaseWaitSeconds,
+    log: (message) => logger.info({ context: 'Database' }, message),
+  });
+  const adapter = new FastifyAdapter({
+    bodyLimit: configuration.httpBodyLimitBytes,
+    forceCloseConnections: 'idle',
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    applicationModule(configuration, logger),
+    adapter,
+    {
+      bufferLogs: true,
+      abortOnError: false,
+    },
+  );
+  app.useLogger(app.get(NestPinoLogger));
+  app.setGlobalPrefix('api/v1', { exclude: UNPREFIXED_ROUTES });
+  serveOpenApi(app);
+  return app;
+}
+
+export interface ListeningAddresses {
+  readonly http: string;
+  /** Null as long as no gRPC server is part of the application. */
+  readonly grpc: string | null;
+}
+
+/** Starts the servers and returns where they listen. Closes what was started if one of them cannot. */
+export async function listen(
+  app: NestFastifyApplication,
+  { httpAddress }: Configuration,
+): Promise<ListeningAddresses> {
+  const bound = app.get(BoundAddresses);
+  try {
+    await app.init();
+    await app.listen(httpAddress.port, httpAddress.host).catch((error: unknown) => {
+      throw listenError(error, 'SYNSCOPE_HTTP_ADDR', httpAddress);
+    });
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  bound.http = { host: httpAddress.host, port: boundPort(app, httpAddress) };
+  return { http: formatListenAddress(bound.http), grpc: bound.grpc && formatListenAddress(bound.grpc) };
+}
+
+function boundPort(app: NestFastifyApplication, { port }: ListenAddress): number {
+  const address = app.getHttpServer().address();
+  return typeof address === 'object' && address !== null ? address.port : port;
+}

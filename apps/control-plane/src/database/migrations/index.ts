@@ -1,0 +1,19 @@
+import type { Migration } from '../migration.js';
+import { access } from './0010-access.js';
+import { audit } from './0011-audit.js';
+import { idempotency } from './0012-idempotency.js';
+import { certificateAuthority } from './0020-certificate-authority.js';
+import { joinTokens } from './0021-join-tokens.js';
+import { agents } from './0022-agents.js';
+import { traceSessions } from './0023-trace-sessions.js';
+
+/** Every step of the schema; one line each. The order here does not matter, the numbers do. */
+export const MIGRATIONS: readonly Migration[] = [
+  access,
+  audit,
+  idempotency,
+  certificateAuthority,
+  joinTokens,
+  agents,
+  traceSessions,
+];

@@ -1,0 +1,27 @@
+/**
+ * Every code that an answer of the REST API may carry, with its HTTP status and its title. Codes are stable: programs depend on
+ * them. A feature adds a line here and a function that makes the error in its own `<feature>.errors.ts`.
+ */
+export const ERROR_CODES = {
+  invalid_request: { status: 400, title: 'The request is not valid' },
+  malformed_json: { status: 400, title: 'The request body is not valid JSON' },
+  unauthenticated: { status: 401, title: 'A valid API token is needed' },
+  forbidden: { status: 403, title: 'The token’s role does not allow this' },
+  not_found: { status: 404, title: 'There is no such thing' },
+  route_not_found: { status: 404, title: 'There is no such route' },
+  method_not_allowed: { status: 405, title: 'The route does not take this method' },
+  not_acceptable: { status: 406, title: 'None of the accepted formats is on offer' },
+  conflict: { status: 409, title: 'The request contradicts the present state' },
+  idempotency_key_reused: { status: 409, title: 'The Idempotency-Key was used for another request' },
+  idempotency_key_in_flight: { status: 409, title: 'A request with this Idempotency-Key is under way' },
+  body_too_large: { status: 413, title: 'The request body is too large' },
+  uri_too_long: { status: 414, title: 'The address is too long' },
+  unsupported_media_type: { status: 415, title: 'The request body has an unsupported format' },
+  too_many_requests: { status: 429, title: 'Too many requests' },
+  internal_error: { status: 500, title: 'Something went wrong inside' },
+  query_timeout: { status: 503, title: 'The query took too long' },
+  database_unavailable: { status: 503, title: 'The database cannot be reached' },
+  shutting_down: { status: 503, title: 'The control plane is shutting down' },
+} as const satisfies Record<string, { readonly status: number; readonly title: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;

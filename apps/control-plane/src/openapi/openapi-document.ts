@@ -1,0 +1,60 @@
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { BEARER_SCHEME, PUBLIC_EXTENSION } from '../access/require-role.js';
+import { STREAMED_EXTENSION } from '../http/endpoint.js';
+
+type Operation = OpenAPIObject['paths'][string]['get'] & Record<string, unknown>;
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
+
+export function buildOpenApiDocument(app: INestApplication): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setTitle('Synscope')
+    .setDescription('Finds slow TCP handshakes and slow DNS across a fleet, and says why.')
+    .setVersion('1')
+    .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
+    .addServer('/')
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', description: 'An API token: `Authorization: Bearer syn_…`.' },
+      BEARER_SCHEME,
+    )
+    .addTag('Access', 'API tokens and the audit trail.')
+    .addTag('Operation', 'Health, readiness and metrics of a replica.')
+    .build();
+  const document = SwaggerModule.createDocument(app, config, {
+    operationIdFactory: (controller, method) =>
+      `${lowerFirst(controller.replace(/Controller$/, ''))}_${method}`,
+  });
+  for (const path of Object.values(document.paths)) {
+    for (const method of METHODS) {
+      const operation = path[method];
+      if (operation) finishOperation(operation as Operation);
+    }
+  }
+  return document;
+}
+
+function finishOperation(operation: Operation): void {
+  if (operation[PUBLIC_EXTENSION]) {
+    operation.security = [];
+    delete operation[PUBLIC_EXTENSION];
+  }
+  for (const [status, response] of Object.entries(operation.responses)) {
+    if (!response || !('content' in response) || !response.content) continue;
+    const json = response.content['application/json'];
+    if (Number(status) >= 400 && json && !operation.security?.length) continue;
+    if (Number(status) >= 400 && json) response.content = { 'application/problem+json': json };
+    if (status === '200' && operation[STREAMED_EXTENSION]) {
+      response.content['application/x-ndjson'] = {
+        schema: { type: 'string', description: 'One item in JSON per line; all of them.' },
+      };
+      response.content['text/csv'] = {
+        schema: { type: 'string', description: 'RFC 4180 with a header line; all items.' },
+      };
+    }
+  }
+  delete operation[STREAMED_EXTENSION];
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

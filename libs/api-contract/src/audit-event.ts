@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { identifierOutputSchema, identifierSchema } from './shared/identifier.js';
+import { listSchema, pageQuery } from './shared/list.js';
+import { timeExpressionSchema, timestampSchema } from './shared/time.js';
+
+export const auditEventSchema = z
+  .strictObject({
+    id: identifierOutputSchema,
+    occurredAt: timestampSchema,
+    actor: z
+      .strictObject({ tokenId: z.string().nullable(), name: z.string() })
+      .meta({
+        description: 'Whose token it was; `tokenId` is null for what the control plane did by itself.',
+      }),
+    action: z.string().meta({ description: 'What was done.', example: 'api_token.create' }),
+    resource: z.strictObject({ kind: z.string(), id: z.string().nullable() }),
+    detail: z
+      .record(z.string(), z.unknown())
+      .meta({ description: 'Depends on the action. Never holds a secret.' }),
+  })
+  .meta({ id: 'AuditEvent' });
+export type AuditEvent = z.output<typeof auditEventSchema>;
+
+export const auditEventListQuerySchema = z.strictObject({
+  ...pageQuery,
+  since: timeExpressionSchema.optional(),
+  until: timeExpressionSchema.optional(),
+  action: z.string().max(100).optional(),
+  tokenId: identifierSchema.optional(),
+  resourceId: z.string().max(100).optional(),
+});
+export type AuditEventListQuery = z.output<typeof auditEventListQuerySchema>;
+export const auditEventListSchema = listSchema('AuditEventList', auditEventSchema);
