@@ -822,6 +822,7 @@ int BPF_PROG(handshake_kfree_skb, struct sk_buff *skb)
 	if (!pending || pending->established_ns || (pending->flags & FLAG_FAST_OPEN))
 		return 0;
 	now = bpf_ktime_get_ns();
+	pending->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
 	emit_server(&key, pending, OUTCOME_RESET, now, now - pending->syn_ns, &nobody, 0);
 	bpf_map_delete_elem(&pendings, &key);
 	return 0;
