@@ -7,6 +7,7 @@ import { configurationModule } from './config/configuration.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/http.module.js';
+import { IngestModule } from './ingest/ingest.module.js';
 import { BoundAddressesModule } from './lifecycle/bound-addresses.js';
 import { loggingModule } from './logging/logging.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
@@ -23,7 +24,7 @@ const FOUNDATION = [
 ];
 
 /** The features; one line each. */
-const FEATURES: (new () => object)[] = [];
+const FEATURES: (new () => object)[] = [IngestModule];
 
 @Module({})
 class ApplicationModule {}

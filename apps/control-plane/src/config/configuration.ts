@@ -64,6 +64,7 @@ export class Configuration {
   @Variable('DATABASE_URL', postgresUrlSchema, {
     description:
       'The Postgres database, version 14 or newer. `npm start` fills it in with an embedded Postgres if it is unset.',
+    secret: true,
     example: 'postgres://synscope:secret@127.0.0.1:5432/synscope',
     fix: 'Set it to a database, such as DATABASE_URL=postgres://synscope:secret@127.0.0.1:5432/synscope, or start with `npm start`, which brings its own Postgres',
   })
@@ -112,6 +113,20 @@ export class Configuration {
       'Whether a start writes `<data dir>/admin-token` when there is none that works. Set it to false once you have tokens of your own.',
   })
   readonly bootstrapAdminToken!: boolean;
+
+  @Variable('SYNSCOPE_RECORD_RETENTION', durationSecondsSchema(3_600, 3_650 * 86_400), {
+    default: '7d',
+    description:
+      'How long records are kept. Older ones are dropped by the hour, and refused from agents that were away for longer.',
+  })
+  readonly recordRetentionSeconds!: number;
+
+  @Variable('SYNSCOPE_INGEST_QUEUE_BYTES', integerSchema(1_048_576, 17_179_869_184), {
+    default: '67108864',
+    description:
+      'Memory for records that wait for their commit, over all agents, in bytes; about 300 per record. Above it agents are made to wait.',
+  })
+  readonly ingestQueueBytes!: number;
 
   private constructor(values: Record<string, unknown>) {
     Object.assign(this, values);

@@ -10,6 +10,8 @@ export interface VariableOptions {
   readonly example?: string;
   /** What to do if it is missing or wrong, when the description does not say it already. */
   readonly fix?: string;
+  /** Whether its value may hold a password and is not to be shown. */
+  readonly secret?: boolean;
 }
 
 export interface VariableDefinition extends VariableOptions {
@@ -51,13 +53,14 @@ export function readVariables(
     }
     const result = definition.schema.safeParse(text);
     if (result.success) values[definition.property] = result.data;
-    else
-      problems.push(
-        `${definition.name}=${JSON.stringify(text)}: ${issueText(result.error)}. ${fixOf(definition)}`,
-      );
+    else problems.push(`${shown(definition, text)}: ${issueText(result.error)}. ${fixOf(definition)}`);
   }
   if (problems.length > 0) throw new StartupError(problems.join('\n'));
   return values;
+}
+
+function shown({ name, secret }: VariableDefinition, text: string): string {
+  return secret ? name : `${name}=${JSON.stringify(text)}`;
 }
 
 function issueText(error: z.ZodError): string {

@@ -6,6 +6,7 @@ import { certificateAuthority } from './0020-certificate-authority.js';
 import { joinTokens } from './0021-join-tokens.js';
 import { agents } from './0022-agents.js';
 import { traceSessions } from './0023-trace-sessions.js';
+import { handshakes } from './0030-handshakes.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -16,4 +17,5 @@ export const MIGRATIONS: readonly Migration[] = [
   joinTokens,
   agents,
   traceSessions,
+  handshakes,
 ];

@@ -1,0 +1,281 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BatchSchema, HandshakeColumnsSchema, LossCause } from '@synscope/protocol';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  batchBytes,
+  batchOf,
+  type HandshakeRecord,
+  handshakeRecord,
+  handshakeRecordArbitrary,
+} from '../testing/handshake-batch.js';
+import { BatchReader } from './batch-reader.js';
+import { BatchRefusedError } from './batch-refused.error.js';
+import { HandshakeRowWriter } from './handshake-rows.js';
+
+const now = 1_790_000_000_000_000;
+const bounds = { earliestUs: now - 7 * 86_400_000_000, latestUs: now + 300_000_000 };
+const record = (changes: Partial<HandshakeRecord> = {}) => handshakeRecord({ observedAtUs: now, ...changes });
+const recordArbitrary = handshakeRecordArbitrary(bounds.earliestUs, bounds.latestUs);
+
+function refusal(bytes: Uint8Array): BatchRefusedError {
+  try {
+    new BatchReader().read(bytes, bounds);
+  } catch (error) {
+    if (error instanceof BatchRefusedError) return error;
+    throw error;
+  }
+  throw new Error('the batch was taken');
+}
+
+type Columns = NonNullable<ReturnType<typeof batchOf>['handshakes']>;
+
+/** A batch of three records with something wrong in its columns. */
+function spoiled(spoil: (columns: Columns) => void): Uint8Array {
+  const batch = batchOf(1, [record(), record(), record()]);
+  if (!batch.handshakes) throw new Error('no columns');
+  spoil(batch.handshakes);
+  return toBinary(BatchSchema, batch);
+}
+
+describe('a batch reader', () => {
+  it('reads what protobuf-es wrote, value by value', () => {
+    const reader = new BatchReader();
+    fc.assert(
+      fc.property(
+        fc.array(recordArbitrary, { minLength: 1, maxLength: 30 }),
+        fc.maxSafeNat(),
+        (records, seq) => {
+          const batch = batchOf(seq + 1 > Number.MAX_SAFE_INTEGER ? 1 : seq + 1, records);
+          reader.read(toBinary(BatchSchema, batch), bounds);
+          const columns = batch.handshakes as Columns;
+          expect(reader.seq).toBe(Number(batch.seq));
+          expect(reader.rowCount).toBe(records.length);
+          for (const column of Object.values(reader.columns)) {
+            const sent = Reflect.get(columns, camelCase(column.range.name)) as (number | bigint)[];
+            expect([...column.values.subarray(0, column.count)]).toEqual(sent.map(Number));
+          }
+          expect(Buffer.from(reader.localAddress).equals(columns.localAddress)).toBe(true);
+          expect(reader.processNames.map((name) => Buffer.from(name).toString())).toEqual(
+            columns.processNames,
+          );
+          expect(reader.sessionSets.map((set) => set.map((id) => Buffer.from(id).toString('hex')))).toEqual(
+            columns.sessionSets.map(({ sessionIds }) =>
+              sessionIds.map((id) => Buffer.from(id).toString('hex')),
+            ),
+          );
+        },
+      ),
+    );
+  });
+
+  it('takes columns that are not packed, and those in several pieces', () => {
+    const whole = batchOf(1, [record({ localPort: 1 }), record({ localPort: 300 })]);
+    const columns = toBinary(HandshakeColumnsSchema, { ...(whole.handshakes as Columns), localPort: [1] });
+    // Field 8, one value, as a plain varint: 300.
+    const bytes = embed(Buffer.concat([columns, Uint8Array.of(8 << 3, 0xac, 0x02)]));
+    const reader = new BatchReader();
+    reader.read(bytes, bounds);
+    expect([...reader.columns.localPort.values.subarray(0, 2)]).toEqual([1, 300]);
+  });
+
+  it('passes over fields that it does not know', () => {
+    const columns = toBinary(HandshakeColumnsSchema, batchOf(1, [record()]).handshakes as Columns);
+    const unknown = Uint8Array.of(
+      0xa2,
+      0x06,
+      2,
+      1,
+      2,
+      0xa8,
+      0x06,
+      5,
+      0xad,
+      0x06,
+      1,
+      2,
+      3,
+      4,
+      0xa9,
+      0x06,
+      1,
+      2,
+      3,
+      4,
+      5,
+      6,
+      7,
+      8,
+    );
+    const reader = new BatchReader();
+    reader.read(embed(Buffer.concat([unknown, columns, unknown])), bounds);
+    expect(reader.rowCount).toBe(1);
+  });
+
+  it('takes a batch that carries loss only, and one that carries nothing', () => {
+    const reader = new BatchReader();
+    const loss = { cause: LossCause.RING_FULL, records: 12, fromUs: now - 1_000, untilUs: now };
+    reader.read(batchBytes(3, [], [loss]), bounds);
+    expect([reader.seq, reader.rowCount, reader.loss]).toEqual([3, 0, [loss]]);
+    reader.read(batchBytes(4, []), bounds);
+    expect([reader.seq, reader.rowCount, reader.loss]).toEqual([4, 0, []]);
+  });
+
+  it.each<[string, (columns: Columns) => void, string]>([
+    [
+      'a port',
+      (c) => void c.remotePort.splice(2, 1, 70_000),
+      'handshakes.remote_port[2] is 70000, outside 0–65535',
+    ],
+    ['a role', (c) => void c.role.splice(1, 1, 0), 'handshakes.role[1] is 0, outside 1–2'],
+    ['an outcome', (c) => void c.outcome.splice(0, 1, 7), 'handshakes.outcome[0] is 7, outside 1–6'],
+    [
+      'a latency',
+      (c) => void c.latencyUsPlusOne.splice(1, 1, 2n ** 63n),
+      'handshakes.latency_us_plus_one[1] is',
+    ],
+    [
+      'an ISN',
+      (c) => void c.clientIsnPlusOne.splice(1, 1, 2n ** 32n + 1n),
+      'handshakes.client_isn_plus_one[1] is',
+    ],
+    ['flags', (c) => void c.flags.splice(1, 1, 65_536), 'handshakes.flags[1] is 65536'],
+    [
+      'a name index',
+      (c) => void c.processNameIndexPlusOne.splice(1, 1, 2),
+      'process_name_index_plus_one[1] is 2, beyond its dictionary',
+    ],
+    [
+      'a session set index',
+      (c) => void c.sessionSetIndex.splice(2, 1, 1),
+      'session_set_index[2] is 1, beyond its dictionary',
+    ],
+    [
+      'a NUL in a name',
+      (c) => void c.processNames.splice(0, 1, 'a\0b'),
+      'handshakes.process_names[0] contains U+0000',
+    ],
+    [
+      'an endless name',
+      (c) => void c.processNames.splice(0, 1, 'x'.repeat(256)),
+      'process_names[0] has 256 bytes',
+    ],
+    [
+      'a short session id',
+      (c) => void c.sessionSets[0]?.sessionIds.splice(0, 1, new Uint8Array(15)),
+      'session_ids[0] has 15 bytes',
+    ],
+    [
+      'a set without sessions',
+      (c) => void c.sessionSets[0]?.sessionIds.splice(0),
+      'session_ids is 0, outside 1–64',
+    ],
+    [
+      'a row count of zero',
+      (c) => void Object.assign(c, { rowCount: 0 }),
+      'handshakes.row_count is 0, outside 1–4096',
+    ],
+    ['a row count above the bound', (c) => void Object.assign(c, { rowCount: 4_097 }), 'row_count is 4097'],
+  ])('refuses %s out of range, and says where', (_what, spoil, message) => {
+    const error = refusal(spoiled(spoil));
+    expect(error.message).toContain(message);
+    expect(error.reason).toBe('out_of_range');
+  });
+
+  it.each<[string, (columns: Columns) => void, string]>([
+    [
+      'a column that is too short',
+      (c) => void c.netns.pop(),
+      'handshakes.netns has a length of 2; row_count asks for 3',
+    ],
+    ['a column that is too long', (c) => void c.pid.push(1), 'handshakes.pid has a length of 4'],
+    [
+      'half an address',
+      (c) => void Object.assign(c, { localAddress: new Uint8Array(40) }),
+      'handshakes.local_address has a length of 40; row_count asks for 48',
+    ],
+  ])('refuses %s as malformed', (_what, spoil, message) => {
+    const error = refusal(spoiled(spoil));
+    expect(error.message).toContain(message);
+    expect(error.reason).toBe('malformed');
+  });
+
+  it('refuses records of the future and those that retention no longer keeps', () => {
+    const late = refusal(batchBytes(1, [record(), record({ observedAtUs: bounds.latestUs + 1 })]));
+    expect(late).toMatchObject({
+      reason: 'out_of_time',
+      message: expect.stringContaining('observed_at_delta_us[1]'),
+    });
+    const early = refusal(batchBytes(1, [record({ observedAtUs: bounds.earliestUs - 1 })]));
+    expect(early).toMatchObject({ reason: 'out_of_time', message: expect.stringContaining('retention') });
+  });
+
+  it('refuses loss of a cause that agents do not assign, of nothing, and of the future', () => {
+    const loss = { cause: LossCause.RING_FULL, records: 1, fromUs: now, untilUs: now };
+    for (const changes of [
+      { cause: 8 },
+      { cause: 0 },
+      { records: 0 },
+      { untilUs: now - 1 },
+      { untilUs: now + 1e12 },
+    ]) {
+      expect(refusal(batchBytes(1, [], [{ ...loss, ...changes }])).message).toMatch(/^loss\[0\]\./);
+    }
+  });
+
+  it('refuses a name that is not UTF-8, a seq of zero and two sets of columns', () => {
+    const bytes = Buffer.from(batchBytes(1, [record({ processName: 'qqqq' })]));
+    bytes.fill(0xff, bytes.indexOf('qqqq'), bytes.indexOf('qqqq') + 4);
+    expect(refusal(bytes).message).toBe('handshakes.process_names[0] is not UTF-8');
+    expect(refusal(batchBytes(0, [record()])).message).toBe('seq is 0; it counts from 1');
+    const twice = Buffer.concat([batchBytes(1, [record()]), batchBytes(1, [record()])]);
+    expect(refusal(twice).message).toBe('Batch is malformed: handshakes occurs twice');
+  });
+
+  it('neither crashes nor hangs on mutated, cut or random bytes', () => {
+    const reader = new BatchReader();
+    const writer = new HandshakeRowWriter();
+    const id = new Uint8Array(16);
+    const mutated = fc
+      .tuple(
+        fc.array(recordArbitrary, { minLength: 1, maxLength: 5 }).map((records) => batchBytes(7, records)),
+        fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 8 }),
+        fc.option(fc.nat()),
+      )
+      .map(([bytes, changes, cut]) => {
+        const copy = Uint8Array.from(bytes);
+        for (const [at, value] of changes) copy[at % copy.length] = value;
+        return cut === null ? copy : copy.subarray(0, cut % (copy.length + 1));
+      });
+    let taken = 0;
+    fc.assert(
+      fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 300 })), (bytes) => {
+        try {
+          reader.read(bytes, bounds);
+        } catch (error) {
+          expect(error).toBeInstanceOf(BatchRefusedError);
+          return;
+        }
+        taken++;
+        // Whatever is taken means the same to the reference decoder, and can be written.
+        const reference = fromBinary(BatchSchema, bytes);
+        expect(reader.seq).toBe(Number(reference.seq));
+        expect(reader.rowCount).toBe(reference.handshakes?.rowCount ?? 0);
+        if (reader.rowCount > 0) writer.write(reader, id, id);
+      }),
+      { numRuns: 3_000 },
+    );
+    expect(taken).toBeGreaterThan(0);
+  });
+});
+
+/** A batch with seq 1 around columns in their wire form. */
+function embed(columns: Uint8Array): Uint8Array {
+  const empty = toBinary(BatchSchema, create(BatchSchema, { seq: 1n }));
+  const length = Uint8Array.of((columns.length & 0x7f) | 0x80, columns.length >> 7);
+  return Buffer.concat([empty, Uint8Array.of(0x12), length, columns]);
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,177 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { parse as parseUuid } from 'uuid';
+import { Configuration } from '../config/configuration.js';
+import { ReadinessChecks } from '../health/readiness-checks.js';
+import { PartitionService } from '../record-storage/partition.service.js';
+import { BatchQueue } from './batch-queue.js';
+import { BatchReader } from './batch-reader.js';
+import { BatchRefusedError } from './batch-refused.error.js';
+import { HandshakeRowWriter } from './handshake-rows.js';
+import { IngestMetrics } from './ingest.metrics.js';
+import { INGEST_CONNECTIONS, IngestWriter } from './ingest.writer.js';
+import { IngestStoppedError } from './ingest-stopped.error.js';
+import type { PendingBatch } from './pending-batch.js';
+
+/** Records per transaction: larger ones gain little, and make every acknowledgement later. */
+const GROUP_ROWS = 5_000;
+/** How long a batch waits for others to share its transaction. */
+const GROUP_WAIT_MS = 3;
+/** How far a host's clock may be ahead of ours. */
+const MAXIMUM_CLOCK_AHEAD_MS = 5 * 60_000;
+
+export interface AgentBatch {
+  /** UUIDs. */
+  readonly agentId: string;
+  readonly bootId: string;
+  /** synscope.agent.v1.Batch in its wire form. Not kept: may be a view into a larger message. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Takes batches of records in. A batch is checked and turned into rows at once; rows wait in memory, bounded by bytes over all agents, for
+ * a transaction that they share with other batches.
+ */
+@Injectable()
+export class IngestService implements OnModuleInit, BeforeApplicationShutdown {
+  private readonly logger = new Logger(IngestService.name);
+  private readonly reader = new BatchReader();
+  private readonly rowWriter = new HandshakeRowWriter();
+  private readonly queue = new BatchQueue();
+  /** Batches under way by key, so that a copy waits for the first instead of being written beside it. */
+  private readonly underWay = new Map<string, Promise<{ seq: number }>>();
+  private readonly lanes: Promise<void>[] = [];
+  private waitingForRoom: (() => void)[] = [];
+  private wakeLanes: (() => void)[] = [];
+  private accepting = true;
+  private stopped = false;
+
+  constructor(
+    private readonly configuration: Configuration,
+    private readonly writer: IngestWriter,
+    private readonly partitions: PartitionService,
+    private readonly metrics: IngestMetrics,
+    private readonly readiness: ReadinessChecks,
+  ) {}
+
+  onModuleInit(): void {
+    this.metrics.watchQueue(this.queue);
+    this.readiness.add({ name: 'ingest', check: async () => this.problem() });
+    for (let lane = 0; lane < INGEST_CONNECTIONS; lane++) this.lanes.push(this.runLane());
+  }
+
+  /** Resolves once the queue has room: wait for it before taking the next batch from a stream. */
+  async ready(): Promise<void> {
+    while (this.queue.bytes >= this.configuration.ingestQueueBytes && this.accepting) {
+      await new Promise<void>((resolve) => this.waitingForRoom.push(resolve));
+    }
+  }
+
+  /**
+   * Resolves after the commit, which is when the batch may be acknowledged; a copy of a stored batch resolves without being stored
+   * again. Rejects with BatchRefusedError if it can never be stored, with IngestStoppedError at shutdown. While the database is away it waits.
+   */
+  async submit({ agentId, bootId, bytes }: AgentBatch): Promise<{ seq: number }> {
+    if (!this.accepting) throw new IngestStoppedError();
+    const receivedAtMs = Date.now();
+    const { reader } = this;
+    try {
+      reader.read(bytes, {
+        earliestUs: this.partitions.earliestUs(receivedAtMs),
+        latestUs: (receivedAtMs + MAXIMUM_CLOCK_AHEAD_MS) * 1_000,
+      });
+    } catch (error) {
+      if (error instanceof BatchRefusedError) this.metrics.refused.inc({ reason: error.reason });
+      throw error;
+    }
+    const { seq, loss } = reader;
+    const key = `${agentId}/${bootId}/${seq}`;
+    const first = this.underWay.get(key);
+    if (first) {
+      this.metrics.duplicates.inc();
+      return first;
+    }
+    const rows =
+      reader.rowCount > 0 ? this.rowWriter.write(reader, parseUuid(agentId), parseUuid(bootId)) : null;
+    const { promise, resolve, reject } = Promise.withResolvers<{ seq: number }>();
+    const settled = promise.finally(() => this.underWay.delete(key));
+    this.underWay.set(key, settled);
+    this.queue.add({
+      key,
+      agentId,
+      bootId,
+      seq,
+      rows,
+      loss,
+      receivedAtMs,
+      resolve: () => resolve({ seq }),
+      reject,
+    });
+    this.wake();
+    return settled;
+  }
+
+  /** Stops taking batches, and gives those that wait as long as any shutdown gets. What is left is sent again by its agent. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.accepting = false;
+    this.letIn();
+    this.wake();
+    const deadline = delay(this.configuration.shutdownTimeoutSeconds * 1_000, undefined, { ref: false });
+    await Promise.race([Promise.all(this.lanes), deadline]);
+    this.stopped = true;
+    this.writer.stop();
+    const left: PendingBatch[] = this.queue.clear();
+    if (left.length > 0) this.logger.warn(`${left.length} batches were not committed before the shutdown`);
+    for (const batch of left) batch.reject(new IngestStoppedError());
+    this.wake();
+    await Promise.all(this.lanes);
+    await this.writer.close();
+  }
+
+  private problem(): string | null {
+    if (!this.accepting) return 'shutting down';
+    const { problem } = this.writer;
+    return problem && `batches wait (${this.queue.bytes} bytes), because the database fails: ${problem}`;
+  }
+
+  /** One transaction at a time, until the shutdown and the last batch. */
+  private async runLane(): Promise<void> {
+    while (!this.stopped) {
+      if (this.queue.rows < GROUP_ROWS && this.accepting) await this.waitForMore();
+      const group = this.queue.take(GROUP_ROWS);
+      if (!group) {
+        if (!this.accepting && this.queue.isIdle) return;
+        await this.waitForWork();
+        continue;
+      }
+      await this.writer.write(group.batches);
+      // Settled by the writer already, unless it was stopped.
+      for (const batch of group.batches) batch.reject(new IngestStoppedError());
+      this.queue.release(group);
+      this.letIn();
+      this.wake();
+    }
+  }
+
+  /** Lets batches gather, if there are any yet. */
+  private async waitForMore(): Promise<void> {
+    if (this.queue.batches > 0) await delay(GROUP_WAIT_MS);
+  }
+
+  private waitForWork(): Promise<void> {
+    return new Promise((resolve) => this.wakeLanes.push(resolve));
+  }
+
+  private wake(): void {
+    const lanes = this.wakeLanes;
+    this.wakeLanes = [];
+    for (const wake of lanes) wake();
+  }
+
+  private letIn(): void {
+    if (this.queue.bytes >= this.configuration.ingestQueueBytes && this.accepting) return;
+    const waiting = this.waitingForRoom;
+    this.waitingForRoom = [];
+    for (const letIn of waiting) letIn();
+  }
+}

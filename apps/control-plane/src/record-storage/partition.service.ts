@@ -1,0 +1,119 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Counter } from 'prom-client';
+import { Configuration } from '../config/configuration.js';
+import { isDatabaseUnavailable } from '../database/database-unavailable.js';
+import { MetricsRegistry } from '../metrics/metrics-registry.js';
+import { PartitionStore, type RecordTable } from './partition.store.js';
+import { hourAt } from './partition-name.js';
+
+const TABLES: readonly RecordTable[] = ['handshake'];
+const HOURS_AHEAD = 3;
+/** Drops what retention no longer keeps, and makes partitions ahead. */
+const UPKEEP_INTERVAL_MS = 60_000;
+/** What the time index does not cover yet is read by every query: at 100,000 records/s a million rows. */
+const SUMMARY_INTERVAL_MS = 10_000;
+/** The highest batch of a boot is remembered this long after it, in case the agent merely had nothing to send. */
+const LAST_BATCH_KEPT_MS = 90 * 86_400_000;
+
+/**
+ * Keeps the partitions of the record tables: made before they are needed, dropped when retention is over. A record of an hour that has
+ * no partition (an agent was away for long, or its clock is off) gets one on demand.
+ */
+@Injectable()
+export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger(PartitionService.name);
+  private readonly known = new Set<number>();
+  private readonly written = new Set<number>();
+  private readonly madeOnDemand: Counter;
+  private readonly timers: NodeJS.Timeout[] = [];
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly store: PartitionStore,
+    private readonly configuration: Configuration,
+    registry: MetricsRegistry,
+  ) {
+    this.madeOnDemand = new Counter({
+      name: 'synscope_record_partitions_on_demand_total',
+      help: 'Partitions that were made because records of an hour came for which none was there.',
+      registers: [registry],
+    });
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.maintain(Date.now());
+    this.every(UPKEEP_INTERVAL_MS, () => this.maintain(Date.now()));
+    this.every(SUMMARY_INTERVAL_MS, () => this.summarize());
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    for (const timer of this.timers) clearInterval(timer);
+    await this.running;
+  }
+
+  /** Before this moment (microseconds since the Unix epoch) no record is kept. */
+  earliestUs(nowMs: number): number {
+    return (nowMs - this.configuration.recordRetentionSeconds * 1_000) * 1_000;
+  }
+
+  /** Resolves once every one of these hours has its partition. Hours count from the Unix epoch. */
+  async ensure(hours: Iterable<number>): Promise<void> {
+    const missing: number[] = [];
+    for (const hour of hours) {
+      this.written.add(hour);
+      if (!this.known.has(hour)) missing.push(hour);
+    }
+    if (missing.length === 0) return;
+    this.madeOnDemand.inc(await this.create(missing));
+  }
+
+  /** To be called when a write found a partition gone that was thought to be there. */
+  forget(): void {
+    this.known.clear();
+  }
+
+  /** Makes partitions ahead, drops those that retention no longer keeps, and trims the ledger with them. */
+  async maintain(nowMs: number): Promise<void> {
+    const present = hourAt(nowMs);
+    await this.create(Array.from({ length: HOURS_AHEAD + 1 }, (_, ahead) => present + ahead));
+    // One hour more than promised: what was let in a moment before the end must still find its partition.
+    const earliest = hourAt(this.earliestUs(nowMs) / 1_000) - 1;
+    for (const hour of this.known) if (hour < earliest) this.known.delete(hour);
+    for (const table of TABLES) {
+      const dropped = await this.store.dropBefore(table, earliest);
+      if (dropped && dropped.length > 0)
+        this.logger.log(`retention is over for ${dropped.join(', ')}: dropped`);
+    }
+    await this.store.deleteLedgerBefore(
+      new Date(this.earliestUs(nowMs) / 1_000).toISOString(),
+      new Date(nowMs - LAST_BATCH_KEPT_MS).toISOString(),
+    );
+  }
+
+  async summarize(): Promise<void> {
+    const hours = [...this.written];
+    this.written.clear();
+    for (const table of TABLES) await this.store.summarize(table, hours);
+  }
+
+  private async create(hours: readonly number[]): Promise<number> {
+    let made = 0;
+    for (const table of TABLES) made += await this.store.create(table, hours);
+    for (const hour of hours) this.known.add(hour);
+    return made;
+  }
+
+  /** One run at a time; a run that fails is logged and tried again at the next turn. */
+  private every(milliseconds: number, work: () => Promise<void>): void {
+    const timer = setInterval(() => {
+      this.running = this.running.then(work).catch((error: unknown) => {
+        const text = error instanceof Error ? error.message : String(error);
+        // Said once by whoever serves requests; every minute here would only drown it.
+        if (isDatabaseUnavailable(error)) this.logger.debug(`upkeep of partitions has to wait: ${text}`);
+        else this.logger.warn(`upkeep of partitions failed, and is tried again: ${text}`);
+      });
+    }, milliseconds);
+    timer.unref();
+    this.timers.push(timer);
+  }
+}
