@@ -1,0 +1,291 @@
+import { randomBytes } from 'node:crypto';
+import os from 'node:os';
+import { create } from '@bufbuild/protobuf';
+import type { HandshakeCursor, ProbeHello } from '@synscope/probe-wire';
+import {
+  AgentCostSchema,
+  CapabilitySchema,
+  type Heartbeat,
+  HeartbeatSchema,
+  type Hello,
+  HelloSchema,
+  LossCause,
+} from '@synscope/protocol';
+import { AgentError } from './agent-error.js';
+import { Batcher } from './batch/batcher.js';
+import { MemoryBatchBuffer } from './batch/memory-batch-buffer.js';
+import { type Clock, systemClock } from './clock.js';
+import type { Configuration } from './configuration/configuration.js';
+import { CgroupContainers } from './container/cgroup-containers.js';
+import { IdentityKeeper } from './identity/identity-keeper.js';
+import { IdentityStore } from './identity/identity-store.js';
+import { grpcTarget } from './identity/server-address.js';
+import { Link } from './link/link.js';
+import type { Log } from './log.js';
+import { ProbeSupervisor } from './probe/probe-supervisor.js';
+import { SessionTable } from './sessions/session-table.js';
+import { AGENT_VERSION } from './version.js';
+
+const PROTOCOL_VERSION = 1;
+/** How long the first Hello waits for the probe to say what it can; milliseconds. */
+const PROBE_HELLO_MAX_MS = 5_000;
+/** Bounds of the orderly end: the probe's confirmation, then the last acknowledgement; milliseconds. */
+const DETACH_MAX_MS = 3_000;
+const LAST_ACK_MAX_MS = 3_000;
+
+/** What is reported as unavailable as long as the probe cannot say it. */
+const CAPABILITY_NAMES = ['tcp_handshake.client', 'tcp_handshake.server', 'tcp_handshake.accept_wait'];
+
+type Capability = ProbeHello['capabilities'][number];
+
+/** The agent: probe → sessions → batches → link, put together. */
+export class Agent {
+  /** Settles when the agent has ended by itself, with the reason. */
+  readonly failure: Promise<AgentError>;
+  private fail: (error: AgentError) => void = () => undefined;
+
+  private readonly bootId = randomBytes(16);
+  private readonly buffer: MemoryBatchBuffer;
+  private readonly batcher: Batcher;
+  private readonly sessions: SessionTable;
+  private readonly probe: ProbeSupervisor;
+  private readonly identity: IdentityKeeper;
+  private readonly link: Link;
+  private capabilities: readonly Capability[] | undefined;
+  private reportedCapabilities = '';
+  private probeAnswered: () => void = () => undefined;
+  private detached: () => void = () => undefined;
+  private drained: () => void = () => undefined;
+  private unknownSlotRecords = 0;
+
+  constructor(
+    private readonly configuration: Configuration,
+    private readonly log: Log,
+    private readonly clock: Clock = systemClock,
+  ) {
+    this.failure = new Promise((resolve) => {
+      this.fail = resolve;
+    });
+    const { server, token, labels } = configuration;
+    this.buffer = new MemoryBatchBuffer(configuration.bufferBytes);
+    const containers = new CgroupContainers(clock);
+    this.batcher = new Batcher(this.buffer, clock, containers.containerOf, () => this.link.pump());
+    this.sessions = new SessionTable(
+      {
+        configure: (revision, slots) => this.probe.configure(revision, slots),
+        report: (status) => this.link.report(status),
+        flush: () => {
+          this.batcher.flush();
+          return this.buffer.nextSeq - 1;
+        },
+        acknowledgedThrough: () => this.buffer.acknowledgedThrough,
+      },
+      clock,
+      log,
+    );
+    this.probe = new ProbeSupervisor(configuration.probe, this.probeEvents(), clock, log);
+    this.identity = new IdentityKeeper(
+      { server, token, labels, hostname: os.hostname() },
+      new IdentityStore(configuration.dataDir),
+      clock,
+      log,
+    );
+    this.link = new Link(grpcTarget(server), this.buffer, this.linkEvents(), clock, log);
+  }
+
+  /** Returns once the probe has answered, or not in time; the link is on its way then. Throws AgentError if it can never get there. */
+  async start(): Promise<void> {
+    const probeAnswered = new Promise<void>((resolve) => {
+      this.probeAnswered = resolve;
+    });
+    // First, because it throws if the agent is not enrolled and cannot be.
+    await this.identity.credentials();
+    this.probe.start();
+    await this.within(PROBE_HELLO_MAX_MS, probeAnswered);
+    this.link.start();
+  }
+
+  /** Sessions off, what was gathered sent, probe ended; each within a bound. */
+  async stop(): Promise<void> {
+    const detached = new Promise<void>((resolve) => {
+      this.detached = resolve;
+    });
+    if (this.sessions.runningCount > 0 && this.probe.pid !== undefined) {
+      this.sessions.suspendAll();
+      await this.within(DETACH_MAX_MS, detached);
+    }
+    await this.probe.stop();
+    this.batcher.flush();
+    const drained = new Promise<void>((resolve) => {
+      this.drained = resolve;
+    });
+    if (!this.allAcknowledged()) await this.within(LAST_ACK_MAX_MS, drained);
+    if (!this.allAcknowledged()) {
+      this.log.warn(
+        { batches: this.buffer.nextSeq - 1 - this.buffer.acknowledgedThrough },
+        'ended with unsent batches',
+      );
+    }
+    this.link.close();
+    this.identity.stop();
+  }
+
+  private probeEvents(): ConstructorParameters<typeof ProbeSupervisor>[1] {
+    return {
+      up: (hello) => {
+        this.capabilities = hello.capabilities;
+        this.probeAnswered();
+        this.sessions.probeUp();
+        this.announceCapabilities();
+      },
+      down: (reason) => {
+        this.sessions.probeDown(reason);
+        this.detached();
+      },
+      unavailable: (reason) => {
+        this.capabilities = unavailable(reason);
+        this.probeAnswered();
+        this.sessions.probeUnavailable(reason);
+        this.announceCapabilities();
+        this.detached();
+      },
+      records: (cursor) => this.records(cursor),
+      configured: (configured) => {
+        this.sessions.configured(configured);
+        if (!configured.attached) this.detached();
+      },
+      loss: (entry) => this.batcher.addLoss(entry),
+    };
+  }
+
+  private linkEvents(): ConstructorParameters<typeof Link>[2] {
+    return {
+      credentials: () => this.identity.credentials(),
+      hello: () => this.hello(),
+      heartbeat: () => this.heartbeat(),
+      welcome: (welcome) => {
+        this.sessions.connected(Number(welcome.serverTimeUs));
+        this.identity.watchRenewal((request) => this.link.requestCertificate(request));
+      },
+      desired: (desired) => this.sessions.apply(desired),
+      acknowledged: () => {
+        this.sessions.acknowledged();
+        if (this.allAcknowledged()) this.drained();
+      },
+      certificate: (certificate) => {
+        this.identity.renewed(certificate);
+        this.link.reconnect('the certificate was renewed');
+      },
+      leaseExpired: () => this.sessions.suspendAll(),
+      refused: ({ code, details }) => this.refused(code, details),
+      failed: (error) => this.fail(asAgentError(error)),
+    };
+  }
+
+  private records(cursor: HandshakeCursor): void {
+    while (cursor.next()) {
+      const route = this.sessions.route(cursor.revision, cursor.slotsLow, cursor.slotsHigh);
+      if (typeof route !== 'string') {
+        this.batcher.append(cursor, route);
+      } else if (route === 'max_records') {
+        const { observedAtUs } = cursor;
+        this.batcher.addLoss({
+          cause: LossCause.MAX_RECORDS,
+          records: 1,
+          fromUs: observedAtUs,
+          untilUs: observedAtUs,
+        });
+      } else if (this.unknownSlotRecords++ === 0) {
+        this.log.warn({ revision: cursor.revision }, 'the probe sent a record of slots that hold no session');
+      }
+    }
+  }
+
+  private hello(): Hello {
+    const capabilities = this.capabilities ?? unavailable('the probe has not answered yet');
+    this.reportedCapabilities = JSON.stringify(capabilities);
+    return create(HelloSchema, {
+      protocolVersion: PROTOCOL_VERSION,
+      agentVersion: AGENT_VERSION,
+      bootId: this.bootId,
+      hostname: os.hostname(),
+      kernel: os.release(),
+      architecture: os.machine(),
+      labels: { ...this.configuration.labels },
+      capabilities: capabilities.map((capability) => create(CapabilitySchema, capability)),
+      sessions: this.sessions.statuses(),
+    });
+  }
+
+  private heartbeat(): Heartbeat {
+    const stats = this.probe.lastStats;
+    const cpu = process.cpuUsage();
+    return create(HeartbeatSchema, {
+      sentAtUs: BigInt(this.clock.wallUs()),
+      cost: create(AgentCostSchema, {
+        agentResidentBytes: BigInt(process.memoryUsage.rss()),
+        agentCpuUs: BigInt(cpu.user + cpu.system),
+        ...(stats && {
+          probeResidentBytes: BigInt(stats.residentBytes),
+          probeCpuUs: BigInt(Math.round(stats.cpuUs)),
+          bpfRunTimeNs: measured(stats.bpf.runTimeNs),
+          bpfRunCount: measured(stats.bpf.runCount),
+          bpfSampledNs: measured(stats.bpf.sampledNs),
+        }),
+      }),
+    });
+  }
+
+  /** Capabilities travel in Hello alone: a probe that can more or less than was said takes a new stream. */
+  private announceCapabilities(): void {
+    if (JSON.stringify(this.capabilities) !== this.reportedCapabilities) {
+      this.link.reconnect('what the probe can measure has changed');
+    }
+  }
+
+  private refused(code: number, details: string): void {
+    const PERMISSION_DENIED = 7;
+    if (code === PERMISSION_DENIED) {
+      this.link.close();
+      this.fail(
+        new AgentError(
+          'revoked',
+          `the control plane has revoked this agent (${details}): to let the host in again, remove ${this.configuration.dataDir} and enrol it with a new --token`,
+        ),
+      );
+    } else if (!this.identity.rejected()) {
+      this.log.error(
+        { reason: details },
+        'the control plane does not take this certificate: start the agent once with a join token',
+      );
+    }
+  }
+
+  private allAcknowledged(): boolean {
+    return this.buffer.acknowledgedThrough === this.buffer.nextSeq - 1;
+  }
+
+  private async within(milliseconds: number, event: Promise<void>): Promise<void> {
+    let cancel = () => {};
+    const bound = new Promise<void>((resolve) => {
+      const timer = this.clock.after(milliseconds, resolve);
+      cancel = () => timer.cancel();
+    });
+    await Promise.race([event, bound]);
+    cancel();
+  }
+}
+
+function unavailable(reason: string): Capability[] {
+  return CAPABILITY_NAMES.map((name) => ({ name, available: false, detail: reason }));
+}
+
+function measured(value: number | null): bigint | undefined {
+  return value === null ? undefined : BigInt(Math.round(value));
+}
+
+function asAgentError(error: unknown): AgentError {
+  return error instanceof AgentError
+    ? error
+    : new AgentError('enrolment_refused', `unexpected: ${(error as Error).message}`);
+}

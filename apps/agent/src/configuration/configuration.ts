@@ -1,0 +1,154 @@
+import { existsSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { labelProblems } from '@synscope/selector';
+import { z } from 'zod';
+import { AgentError } from '../agent-error.js';
+import { type JoinToken, parseJoinToken } from '../identity/join-token.js';
+import { parseServerAddress, type ServerAddress } from '../identity/server-address.js';
+import { LOG_LEVELS, type LogLevel } from '../log.js';
+
+export interface Configuration {
+  readonly server: ServerAddress;
+  readonly token: JoinToken | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly dataDir: string;
+  readonly probe: string;
+  readonly logLevel: LogLevel;
+  readonly bufferBytes: number;
+}
+
+/** Settings as one source gives them; what it leaves out comes from the next: flag, environment, file, default. */
+export interface Settings {
+  readonly server?: string | undefined;
+  readonly token?: string | undefined;
+  /** Merged by key over the sources. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly dataDir?: string | undefined;
+  readonly probe?: string | undefined;
+  readonly logLevel?: string | undefined;
+  readonly bufferBytes?: number | string | undefined;
+}
+
+export const DEFAULT_BUFFER_BYTES = 32 * 1024 * 1024;
+export const LEAST_BUFFER_BYTES = 1024 * 1024;
+
+const fileSchema = z.strictObject({
+  server: z.string().optional(),
+  token: z.string().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  dataDir: z.string().optional(),
+  probe: z.string().optional(),
+  logLevel: z.string().optional(),
+  bufferBytes: z.number().optional(),
+});
+
+/** Throws AgentError `bad_usage` that names the file and the field. */
+export function readConfigurationFile(path: string): Settings {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new AgentError(
+      'bad_usage',
+      `the configuration file ${path} cannot be read: ${(error as Error).message}`,
+    );
+  }
+  const parsed = fileSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    ({ path: field, message }) => `${field.join('.') || 'top level'}: ${message}`,
+  );
+  throw new AgentError('bad_usage', `the configuration file ${path} is wrong: ${problems.join('; ')}`);
+}
+
+export function settingsOfEnvironment(environment: NodeJS.ProcessEnv): Settings {
+  const value = (name: string) => environment[name] || undefined;
+  const labels = value('SYNSCOPE_LABELS');
+  return {
+    server: value('SYNSCOPE_SERVER'),
+    token: value('SYNSCOPE_TOKEN'),
+    labels: labels === undefined ? undefined : parseLabels(labels.split(','), 'SYNSCOPE_LABELS'),
+    dataDir: value('SYNSCOPE_DATA_DIR'),
+    probe: value('SYNSCOPE_PROBE'),
+    logLevel: value('SYNSCOPE_LOG_LEVEL'),
+    bufferBytes: value('SYNSCOPE_BUFFER_BYTES'),
+  };
+}
+
+/** `key=value` texts. Throws AgentError `bad_usage`. */
+export function parseLabels(pairs: readonly string[], source: string): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf('=');
+      if (equals < 1) {
+        throw new AgentError('bad_usage', `${source}: ${JSON.stringify(pair)} is no label; write key=value`);
+      }
+      return [pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()];
+    }),
+  );
+}
+
+/** The sources, strongest first, over the defaults. Throws AgentError `bad_usage` or `token_malformed`. */
+export function resolveConfiguration(sources: readonly Settings[]): Configuration {
+  const first = <K extends keyof Settings>(key: K): Settings[K] =>
+    sources.find((source) => source[key] !== undefined)?.[key];
+  const server = first('server');
+  if (server === undefined) {
+    throw new AgentError(
+      'bad_usage',
+      'no control plane is named: give --server HOST:PORT, SYNSCOPE_SERVER, or "server" in the configuration file',
+    );
+  }
+  const token = first('token');
+  return {
+    server: parseServerAddress(server),
+    token: token === undefined ? undefined : parseJoinToken(token),
+    labels: checkedLabels(Object.assign({}, ...sources.map((source) => source.labels ?? {}).reverse())),
+    dataDir: first('dataDir') ?? defaultDataDirectory(),
+    probe: first('probe') ?? defaultProbe(),
+    logLevel: checkedLogLevel(first('logLevel') ?? 'info'),
+    bufferBytes: checkedBufferBytes(first('bufferBytes') ?? DEFAULT_BUFFER_BYTES),
+  };
+}
+
+export function defaultDataDirectory(): string {
+  if (process.getuid?.() === 0) return '/var/lib/synscope-agent';
+  return join(process.env['XDG_STATE_HOME'] || join(os.homedir(), '.local', 'state'), 'synscope-agent');
+}
+
+/** The one built in this checkout, else the one on the PATH. */
+export function defaultProbe(): string {
+  const built = fileURLToPath(new URL('../../../../bpf/.build/synscope-probe', import.meta.url));
+  return existsSync(built) ? built : 'synscope-probe';
+}
+
+function checkedLabels(labels: Record<string, string>): Record<string, string> {
+  const [problem] = labelProblems(labels);
+  if (problem !== undefined)
+    throw new AgentError('bad_usage', `label ${JSON.stringify(problem.key)}: ${problem.message}`);
+  return labels;
+}
+
+function checkedLogLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((known) => known === text);
+  if (level === undefined) {
+    throw new AgentError(
+      'bad_usage',
+      `log level must be one of ${LOG_LEVELS.join(', ')}; it is ${JSON.stringify(text)}`,
+    );
+  }
+  return level;
+}
+
+function checkedBufferBytes(value: number | string): number {
+  const bytes = Number(value);
+  if (!Number.isSafeInteger(bytes) || bytes < LEAST_BUFFER_BYTES) {
+    throw new AgentError(
+      'bad_usage',
+      `buffer bytes must be a whole number of at least ${LEAST_BUFFER_BYTES}; it is ${JSON.stringify(value)}`,
+    );
+  }
+  return bytes;
+}

@@ -1,0 +1,318 @@
+import { create, equals } from '@bufbuild/protobuf';
+import { type ProbeConfigured, SLOT_COUNT, type SlotSpec } from '@synscope/probe-wire';
+import {
+  type DesiredSession,
+  type DesiredSessions,
+  SessionFilterSchema,
+  SessionState,
+  type SessionStatus,
+} from '@synscope/protocol';
+import type { Clock } from '../clock.js';
+import type { Log } from '../log.js';
+import { RecordRouter } from './record-router.js';
+import { Session, type SessionPhase, sessionKey } from './session.js';
+import { SessionRefused, slotSpecOf } from './slot-spec.js';
+
+/** What the table needs of its surroundings. */
+export interface SessionSurroundings {
+  /** Hands the probe its whole configuration. Called only while the probe is up. */
+  configure(revision: number, slots: readonly SlotSpec[]): void;
+  report(status: SessionStatus): void;
+  /** Closes the batch that is being gathered; the seq of the last batch. */
+  flush(): number;
+  /** Every batch up to this one is stored. */
+  acknowledgedThrough(): number;
+}
+
+const EMPTY_FILTER = create(SessionFilterSchema);
+
+/** How long DONE waits for the acknowledgement of the session's last records, milliseconds. */
+const DRAIN_MAX_MS = 5_000;
+
+/** A configuration whose answer is awaited. `dirty`: what is desired has changed since. */
+interface Outstanding {
+  readonly revision: number;
+  readonly included: ReadonlySet<Session>;
+  dirty: boolean;
+}
+
+type ProbeState =
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'up'; outstanding: Outstanding | undefined }
+  /** It cannot run; sessions fail with this text. */
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
+/**
+ * Brings what runs on the probe into line with what the control plane desires. Desired sessions get one of 64 slots; the probe gets
+ * its whole configuration at each change, one at a time; a session runs when the probe has confirmed the configuration with it.
+ */
+export class SessionTable {
+  private readonly sessions = new Map<string, Session>();
+  private readonly router = new RecordRouter((session) => this.capReached(session));
+  private desiredRevision = 0n;
+  private probe: ProbeState = { kind: 'starting' };
+  private probeRevision = 0;
+  private nextSlot = 0;
+  /** The control plane's clock minus ours: microseconds at monotonic zero. */
+  private serverEpochUs: number;
+
+  constructor(
+    private readonly surroundings: SessionSurroundings,
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {
+    this.serverEpochUs = clock.wallUs() - clock.monotonicMs() * 1000;
+  }
+
+  route(revision: number, slotsLow: number, slotsHigh: number) {
+    return this.router.route(revision, slotsLow, slotsHigh);
+  }
+
+  /** Every session held, for Hello. */
+  statuses(): SessionStatus[] {
+    return [...this.sessions.values()].map((session) => session.status(this.desiredRevision));
+  }
+
+  get runningCount(): number {
+    return [...this.sessions.values()].filter((session) => session.slot !== undefined).length;
+  }
+
+  /** A new stream: its first DesiredSessions counts whatever its revision, and ends_at is by this clock. */
+  connected(serverTimeUs: number): void {
+    this.desiredRevision = 0n;
+    this.serverEpochUs = serverTimeUs - this.clock.monotonicMs() * 1000;
+  }
+
+  apply(desired: DesiredSessions): void {
+    if (desired.revision < this.desiredRevision) return;
+    this.desiredRevision = desired.revision;
+    const listed = new Set(desired.sessions.map((spec) => sessionKey(spec.sessionId)));
+    let changed = false;
+    for (const session of [...this.sessions.values()]) {
+      if (listed.has(session.key)) continue;
+      session.desired = false;
+      changed = this.end(session) || changed;
+    }
+    for (const spec of desired.sessions) changed = this.want(spec) || changed;
+    if (changed) this.configure();
+  }
+
+  /** The lease ran out: nothing is traced until the control plane is back. */
+  suspendAll(): void {
+    let changed = false;
+    for (const session of this.sessions.values()) {
+      if (session.slot === undefined) continue;
+      session.endTimer?.cancel();
+      session.phase = { kind: 'suspended' };
+      changed = true;
+    }
+    if (changed) this.configure();
+  }
+
+  probeUp(): void {
+    this.probe = { kind: 'up', outstanding: undefined };
+    if (this.runningCount > 0) this.configure();
+  }
+
+  /** The probe ended and will be started again. */
+  probeDown(reason: string): void {
+    this.probe = { kind: 'starting' };
+    for (const session of this.sessions.values()) {
+      if (session.phase.kind === 'running') {
+        this.enter(session, { kind: 'pending', slot: session.phase.slot, reason });
+      }
+    }
+    this.finishEnding();
+  }
+
+  /** The probe cannot run on this host as things are. */
+  probeUnavailable(reason: string): void {
+    this.probe = { kind: 'unavailable', reason };
+    for (const session of this.sessions.values()) {
+      if (session.slot !== undefined) this.fail(session, reason);
+    }
+    this.finishEnding();
+  }
+
+  configured(answer: ProbeConfigured): void {
+    if (this.probe.kind !== 'up' || this.probe.outstanding?.revision !== answer.revision) return;
+    const { dirty, included } = this.probe.outstanding;
+    this.probe.outstanding = undefined;
+    this.router.confirmed(answer.revision);
+    this.logErrors(answer);
+    let freed = false;
+    for (const session of included) freed = this.confirm(session, answer) || freed;
+    this.finishEnding(included);
+    if (dirty || freed) this.configure();
+  }
+
+  /** Some batch was acknowledged. */
+  acknowledged(): void {
+    const through = this.surroundings.acknowledgedThrough();
+    for (const session of this.sessions.values()) {
+      if (session.phase.kind === 'draining' && session.phase.throughSeq <= through) this.finish(session);
+    }
+  }
+
+  /** Takes a listed session up. True if the probe's configuration changes by it. */
+  private want(spec: DesiredSession): boolean {
+    const held = this.sessions.get(sessionKey(spec.sessionId));
+    if (held === undefined) {
+      const session = new Session(spec, { kind: 'suspended' });
+      this.sessions.set(session.key, session);
+      return this.start(session);
+    }
+    held.desired = true;
+    const filterChanged = !equals(
+      SessionFilterSchema,
+      held.spec.filter ?? EMPTY_FILTER,
+      spec.filter ?? EMPTY_FILTER,
+    );
+    held.spec = spec;
+    if (held.phase.kind === 'suspended') return this.start(held);
+    if (held.slot !== undefined) this.armEnd(held);
+    return filterChanged && held.slot !== undefined;
+  }
+
+  private start(session: Session): boolean {
+    if (this.probe.kind === 'unavailable') return this.fail(session, this.probe.reason);
+    const slot = this.freeSlot();
+    if (slot === undefined) {
+      return this.fail(session, `this agent runs ${SLOT_COUNT} sessions already, the most that it can`);
+    }
+    try {
+      slotSpecOf(session.spec, slot);
+    } catch (error) {
+      if (!(error instanceof SessionRefused)) throw error;
+      return this.fail(session, error.message);
+    }
+    this.nextSlot = (slot + 1) % SLOT_COUNT;
+    this.enter(session, { kind: 'pending', slot, reason: '' });
+    this.armEnd(session);
+    return true;
+  }
+
+  /** Ends a session that is no longer desired. True if the probe's configuration changes by it. */
+  private end(session: Session): boolean {
+    session.endTimer?.cancel();
+    switch (session.phase.kind) {
+      case 'pending':
+      case 'running':
+        session.phase = { kind: 'ending' };
+        return true;
+      case 'suspended':
+        this.finish(session);
+        return false;
+      case 'done':
+      case 'failed':
+        this.sessions.delete(session.key);
+        return false;
+      case 'ending':
+      case 'draining':
+        return false;
+    }
+  }
+
+  private armEnd(session: Session): void {
+    session.endTimer?.cancel();
+    session.endTimer = undefined;
+    if (session.spec.endsAtUs === 0n) return;
+    const leftMs = (Number(session.spec.endsAtUs) - this.serverEpochUs) / 1000 - this.clock.monotonicMs();
+    session.endTimer = this.clock.after(leftMs, () => {
+      if (this.end(session)) this.configure();
+    });
+  }
+
+  private capReached(session: Session): void {
+    this.log.info({ session: session.key, records: session.recordCount }, 'session reached its max_records');
+    if (this.end(session)) this.configure();
+  }
+
+  private confirm(session: Session, answer: ProbeConfigured): boolean {
+    const { slot } = session;
+    if (slot === undefined) return false;
+    const error =
+      answer.errors.find((entry) => entry.slot === slot) ??
+      (answer.attached ? undefined : answer.errors.find((entry) => entry.slot === null));
+    if (error !== undefined || !answer.attached) {
+      this.fail(session, error?.message ?? 'the probe attached nothing and did not say why');
+      return true;
+    }
+    if (session.phase.kind === 'pending') {
+      this.enter(session, { kind: 'running', slot, hooks: answer.hooks });
+    }
+    return false;
+  }
+
+  /** `stillOn`: sessions that the probe runs yet, whose records may still come. */
+  private finishEnding(stillOn: ReadonlySet<Session> = new Set()): void {
+    const ending = [...this.sessions.values()].filter(
+      (session) => session.phase.kind === 'ending' && !stillOn.has(session),
+    );
+    if (ending.length === 0) return;
+    const throughSeq = this.surroundings.flush();
+    for (const session of ending) {
+      const giveUp = this.clock.after(DRAIN_MAX_MS, () => this.finish(session));
+      session.phase = { kind: 'draining', throughSeq, giveUp };
+    }
+    this.acknowledged();
+  }
+
+  private logErrors(answer: ProbeConfigured): void {
+    for (const { slot, message } of answer.errors) {
+      if (slot === null) this.log.warn({ message }, 'the probe could not do all');
+    }
+  }
+
+  private finish(session: Session): void {
+    if (session.phase.kind === 'draining') session.phase.giveUp.cancel();
+    this.enter(session, { kind: 'done' });
+    if (!session.desired) this.sessions.delete(session.key);
+  }
+
+  private fail(session: Session, error: string): false {
+    session.endTimer?.cancel();
+    this.log.warn({ session: session.key, error }, 'session failed');
+    this.enter(session, { kind: 'failed', error });
+    return false;
+  }
+
+  private enter(session: Session, phase: SessionPhase): void {
+    session.phase = phase;
+    const status = session.status(this.desiredRevision);
+    this.log.debug({ session: session.key, state: SessionState[status.state] }, 'session state');
+    this.surroundings.report(status);
+  }
+
+  private configure(): void {
+    if (this.probe.kind !== 'up') {
+      this.finishEnding();
+      return;
+    }
+    if (this.probe.outstanding !== undefined) {
+      this.probe.outstanding.dirty = true;
+      return;
+    }
+    const active = [...this.sessions.values()].filter((session) => session.slot !== undefined);
+    const revision = ++this.probeRevision;
+    this.router.define(
+      revision,
+      active.map((session) => [session.slot as number, session] as const),
+    );
+    this.probe.outstanding = { revision, included: new Set(active), dirty: false };
+    this.surroundings.configure(
+      revision,
+      active.map((session) => slotSpecOf(session.spec, session.slot as number)),
+    );
+  }
+
+  /** Round robin, so that a slot rests as long as it can before it is used again. */
+  private freeSlot(): number | undefined {
+    const taken = new Set([...this.sessions.values()].map((session) => session.slot));
+    for (let i = 0; i < SLOT_COUNT; i++) {
+      const slot = (this.nextSlot + i) % SLOT_COUNT;
+      if (!taken.has(slot)) return slot;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,79 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  type DesiredSession,
+  SessionState,
+  type SessionStatus,
+  SessionStatusSchema,
+} from '@synscope/protocol';
+import type { Timer } from '../clock.js';
+
+/** Where one session stands on this host. */
+export type SessionPhase =
+  /** It has a slot; the probe has not confirmed it yet. `reason`: why it waits, if that is worth saying. */
+  | { readonly kind: 'pending'; readonly slot: number; readonly reason: string }
+  | { readonly kind: 'running'; readonly slot: number; readonly hooks: readonly string[] }
+  /** The lease ran out; it goes on if the control plane comes back and still desires it. */
+  | { readonly kind: 'suspended' }
+  /** Taken off the probe, which has not confirmed it yet: records may still come. */
+  | { readonly kind: 'ending' }
+  /** No record comes any more; its last ones, up to this batch, are not acknowledged yet. */
+  | { readonly kind: 'draining'; readonly throughSeq: number; readonly giveUp: Timer }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; readonly error: string };
+
+/** A session that the control plane desires, or desired a moment ago. */
+export class Session {
+  recordCount = 0;
+  /** False once max_records is reached: what still comes is lost, and counted. */
+  accepting = true;
+  /** False once it vanished from the desired list: forgotten as soon as its end is reported. */
+  desired = true;
+  endTimer: Timer | undefined;
+  readonly id: Buffer;
+  readonly key: string;
+
+  constructor(
+    public spec: DesiredSession,
+    public phase: SessionPhase,
+  ) {
+    // A copy: the spec's id is a view into the whole message.
+    this.id = Buffer.from(spec.sessionId);
+    this.key = sessionKey(spec.sessionId);
+  }
+
+  /** The slot that it holds on the probe, if any. */
+  get slot(): number | undefined {
+    return this.phase.kind === 'pending' || this.phase.kind === 'running' ? this.phase.slot : undefined;
+  }
+
+  status(revision: bigint): SessionStatus {
+    return create(SessionStatusSchema, {
+      sessionId: this.id,
+      state: STATES[this.phase.kind],
+      revision,
+      error:
+        this.phase.kind === 'failed'
+          ? this.phase.error
+          : this.phase.kind === 'pending'
+            ? this.phase.reason
+            : '',
+      hooks: this.phase.kind === 'running' ? [...this.phase.hooks] : [],
+      recordCount: BigInt(this.recordCount),
+    });
+  }
+}
+
+/** A session whose last records are still on their way is reported as running: DONE promises that they are stored. */
+const STATES: Readonly<Record<SessionPhase['kind'], SessionState>> = {
+  pending: SessionState.PENDING,
+  running: SessionState.RUNNING,
+  suspended: SessionState.PENDING,
+  ending: SessionState.RUNNING,
+  draining: SessionState.RUNNING,
+  done: SessionState.DONE,
+  failed: SessionState.FAILED,
+};
+
+export function sessionKey(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex');
+}
