@@ -12,6 +12,7 @@ import { BoundAddresses } from './lifecycle/bound-addresses.js';
 import { prepareDataDirectory } from './lifecycle/data-directory.js';
 import { listenError } from './lifecycle/listen-error.js';
 import { createLogger } from './logging/create-logger.js';
+import { quietFramework } from './logging/quiet-framework-logger.js';
 import { serveOpenApi } from './openapi/serve-openapi.js';
 
 const UNPREFIXED_ROUTES = ['healthz', 'readyz', 'metrics'].map((path) => ({
@@ -42,16 +43,16 @@ export async function createApp(
       abortOnError: false,
     },
   );
-  app.useLogger(app.get(NestPinoLogger));
+  app.useLogger(quietFramework(app.get(NestPinoLogger)));
   app.setGlobalPrefix('api/v1', { exclude: UNPREFIXED_ROUTES });
   serveOpenApi(app);
   return app;
 }
 
 export interface ListeningAddresses {
-  readonly http: string;
+  readonly httpAddress: string;
   /** Null as long as no gRPC server is part of the application. */
-  readonly grpc: string | null;
+  readonly grpcAddress: string | null;
 }
 
 /** Starts the servers and returns where they listen. Closes what was started if one of them cannot. */
@@ -70,7 +71,10 @@ export async function listen(
     throw error;
   }
   bound.http = { host: httpAddress.host, port: boundPort(app, httpAddress) };
-  return { http: formatListenAddress(bound.http), grpc: bound.grpc && formatListenAddress(bound.grpc) };
+  return {
+    httpAddress: formatListenAddress(bound.http),
+    grpcAddress: bound.grpc && formatListenAddress(bound.grpc),
+  };
 }
 
 function boundPort(app: NestFastifyApplication, { port }: ListenAddress): number {

@@ -4,6 +4,7 @@
  */
 export const ERROR_CODES = {
   invalid_request: { status: 400, title: 'The request is not valid' },
+  probe_not_available: { status: 400, title: 'No agent of this version has the probe' },
   malformed_json: { status: 400, title: 'The request body is not valid JSON' },
   unauthenticated: { status: 401, title: 'A valid API token is needed' },
   forbidden: { status: 403, title: 'The token’s role does not allow this' },
@@ -14,6 +15,7 @@ export const ERROR_CODES = {
   conflict: { status: 409, title: 'The request contradicts the present state' },
   idempotency_key_reused: { status: 409, title: 'The Idempotency-Key was used for another request' },
   idempotency_key_in_flight: { status: 409, title: 'A request with this Idempotency-Key is under way' },
+  session_slots_taken: { status: 409, title: 'The agents run as many sessions as they can' },
   body_too_large: { status: 413, title: 'The request body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },
   unsupported_media_type: { status: 415, title: 'The request body has an unsupported format' },

@@ -18,6 +18,13 @@ export interface EndpointOptions {
   readonly idempotent?: boolean;
 }
 
+const SUCCESS = {
+  200: 'The answer.',
+  201: 'Created.',
+  202: 'Taken on.',
+  204: 'Done; there is no body.',
+} as const;
+
 export const IDEMPOTENT = 'synscope:idempotent';
 export const LIST_ITEM_SCHEMA = 'synscope:list-item-schema';
 /** Marks operations in the OpenAPI document that also stream NDJSON and CSV; removed before it is served. */
@@ -40,9 +47,9 @@ export function Endpoint(options: EndpointOptions): MethodDecorator {
     ...(options.response
       ? [
           SerializeOptions({ schema: options.response }),
-          ApiResponse({ status, standardSchema: options.response, description: 'Done.' }),
+          ApiResponse({ status, standardSchema: options.response, description: SUCCESS[status] }),
         ]
-      : [ApiResponse({ status, description: 'Done.' })]),
+      : [ApiResponse({ status, description: SUCCESS[status] })]),
     problemResponse(400, 'The request is not valid; `errors` says what, field by field.'),
     problemResponse(503, 'The database cannot be reached, or the control plane is shutting down.'),
     ...Object.entries(errors).map(([code, description]) => problemResponse(Number(code), description)),

@@ -25,7 +25,7 @@ export interface KeysetListOptions<T, P extends Position> {
   /** At most `limit` items, each with its key. */
   readonly fetch: (
     request: KeysetRequest<P>,
-  ) => Promise<readonly { readonly item: T; readonly position: P }[]>;
+  ) => Promise<readonly { readonly item: T; readonly position: Readonly<P> }[]>;
   /** The loss that touches the answer; none if left out. */
   readonly loss?: (window: TimeWindow) => Promise<Loss>;
   /** Milliseconds since the Unix epoch; the present if left out. */

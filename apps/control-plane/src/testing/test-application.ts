@@ -41,7 +41,9 @@ export interface TestResponse {
   readonly body: any;
 }
 
-export async function startTestApplication(environment: Readonly<Record<string, string>> = {}): Promise<TestApplication> {
+export async function startTestApplication(
+  environment: Readonly<Record<string, string>> = {},
+): Promise<TestApplication> {
   const database = environment['DATABASE_URL'] === undefined ? await createTestDatabase() : null;
   const dataDirectory = await mkdtemp(join(tmpdir(), 'synscope-test-'));
   const configuration = Configuration.fromEnvironment({
@@ -55,8 +57,8 @@ export async function startTestApplication(environment: Readonly<Record<string, 
   const logLines: Record<string, unknown>[] = [];
   const logger = createLogger(configuration, { write: (line: string) => logLines.push(JSON.parse(line)) });
   const app = await createApp(configuration, logger);
-  const { http, grpc } = await listen(app, configuration);
-  const baseUrl = `http://${http}`;
+  const { httpAddress, grpcAddress } = await listen(app, configuration);
+  const baseUrl = `http://${httpAddress}`;
   const adminToken = (await readFile(join(dataDirectory, 'admin-token'), 'utf8')).trim();
 
   async function call(method: string, path: string, options: CallOptions = {}): Promise<TestResponse> {
@@ -69,7 +71,9 @@ export async function startTestApplication(environment: Readonly<Record<string, 
         ...(options.body !== undefined && { 'content-type': 'application/json' }),
         ...options.headers,
       },
-      ...(options.body !== undefined && { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
+      ...(options.body !== undefined && {
+        body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body),
+      }),
     });
     const text = await response.text();
     const json = /json$|json;/.test(response.headers.get('content-type') ?? '');
@@ -81,11 +85,12 @@ export async function startTestApplication(environment: Readonly<Record<string, 
     databaseUrl: configuration.databaseUrl,
     dataDirectory,
     baseUrl,
-    grpcAddress: grpc,
+    grpcAddress,
     adminToken,
     logLines,
     call,
-    tokenFor: async (role) => (await call('POST', '/api-tokens', { body: { name: `test ${role}`, role } })).body.token,
+    tokenFor: async (role) =>
+      (await call('POST', '/api-tokens', { body: { name: `test ${role}`, role } })).body.token,
     close: async () => {
       await app.close();
       await rm(dataDirectory, { recursive: true, force: true });
