@@ -73,5 +73,10 @@ for (const [parent, entry] of Object.entries(packages)) {
 lock.packages = Object.fromEntries(
   Object.entries(packages).sort(([left], [right]) => left.localeCompare(right, 'en')),
 );
-if (added > 0) writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);
-console.log(`complete-lock: ${added} packages of other platforms added`);
+if (process.argv.includes('--check')) {
+  if (added > 0) process.exitCode = 1;
+  console.log(`complete-lock: ${added} packages of other platforms are missing`);
+} else {
+  if (added > 0) writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);
+  console.log(`complete-lock: ${added} packages of other platforms added`);
+}

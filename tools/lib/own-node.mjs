@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from './failure.mjs';
+import { shutdown } from './shutdown.mjs';
 import { root } from './workspace.mjs';
 
 export const REQUIRED_MAJOR = 24;
@@ -22,6 +23,7 @@ export async function continueOnOwnNode() {
       `Node ${REQUIRED_MAJOR} is needed, this is ${process.versions.node}, and npm has none for ${process.platform}-${process.arch} here. Install Node ${REQUIRED_MAJOR} and try again.`,
     );
   }
+  shutdown.throwIfAborted();
   const child = spawn(ownNode, process.argv.slice(1), { stdio: 'inherit' });
   for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
     process.on(name, () => child.kill(name));

@@ -7,6 +7,7 @@ import { buildDirectory, root } from './workspace.mjs';
 
 const HEARTBEAT_MS = 15_000;
 const KILL_AFTER_MS = 10_000;
+const EXCERPT_LINES = 15;
 
 /** @param {string} line */
 export const say = (line) => console.log(`synscope: ${line}`);
@@ -23,7 +24,7 @@ export const say = (line) => console.log(`synscope: ${line}`);
 
 /**
  * Runs one long step with its output in a log file, and lines of progress on the terminal. The end of this process
- * ends it, with all that it started. Throws a Failure that shows the end of the log.
+ * ends it, with all that it started. Throws a Failure that shows what went wrong.
  * @param {Step} step
  */
 export async function runStep({ title, log, command, args, env = process.env, uninterruptible = false }) {
@@ -65,7 +66,7 @@ export async function runStep({ title, log, command, args, env = process.env, un
     shutdown.throwIfAborted();
     if (code !== 0)
       throw new Failure(
-        `${title} failed (${command} ended with ${code}):\n${endOf(logFile)}\nAll of it: ${logFile}`,
+        `${title} failed (${command} ended with ${code}):\n${excerptOf(logFile)}\nAll of it: ${logFile}`,
       );
     say(`  done in ${seconds()}`);
   } catch (error) {
@@ -81,11 +82,13 @@ export async function runStep({ title, log, command, args, env = process.env, un
   }
 }
 
-/** @param {string} logFile */
-function endOf(logFile) {
+/**
+ * The lines that tell of errors, or else the last ones.
+ * @param {string} logFile
+ */
+function excerptOf(logFile) {
   const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n');
-  return lines
-    .slice(-20)
-    .map((line) => `  | ${line}`)
-    .join('\n');
+  const errors = lines.filter((line) => /\berror\b/i.test(line));
+  const excerpt = errors.length > 0 ? errors.slice(0, EXCERPT_LINES) : lines.slice(-EXCERPT_LINES);
+  return excerpt.map((line) => `  | ${line}`).join('\n');
 }

@@ -1,0 +1,121 @@
+#!/usr/bin/env node
+/** `npm test`: all tests but the long part of the accuracy suite. Its options are in HELP below. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureBuild, ensureProbe, ensureTestTools, runOnOwnNode, workspacePath } from './bootstrap.mjs';
+import { Interrupted } from './lib/failure.mjs';
+import { whatKeepsFromTracing } from './lib/host.mjs';
+import { runAttached } from './lib/run-attached.mjs';
+import { say } from './lib/run-step.mjs';
+import { sum, tallyLine, tallyOfTap, tallyOfVitest } from './lib/tally.mjs';
+import { buildDirectory, root } from './lib/workspace.mjs';
+
+const HELP = `Usage: npm test [-- VITEST-OPTIONS]
+
+Without options: all unit, property, database, eBPF and end-to-end tests, and ends with "N passed, N failed, N skipped".
+With options, only what vitest selects by them:
+  npm test -- --project unit                      one project of: unit, kernel, e2e, accuracy
+  npm test -- --project unit libs/selector        the tests of one folder
+  npm test -- --project unit -t "refuses"         the tests whose name matches
+
+The eBPF and end-to-end tests need root (or CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN), BTF and cgroup v2. Elsewhere they are
+left out with a notice, and with CI=true that is a failure.`;
+
+/** Where the results go, for what runs after us. */
+const results = join(buildDirectory, 'test-results');
+const isCi = ['true', '1'].includes(process.env['CI'] ?? '');
+const options = process.argv.slice(2);
+
+if (options.includes('--help') || options.includes('-h')) console.log(HELP);
+else runOnOwnNode(options.length === 0 ? runAll : runSelected);
+
+async function runAll() {
+  rmSync(results, { recursive: true, force: true });
+  mkdirSync(results, { recursive: true });
+  const obstacle = await prepare(true);
+  /** @type {import('./lib/tally.mjs').Tally[]} */
+  const tallies = [await vitest('unit', ['--project', 'unit'])];
+  if (obstacle === undefined) {
+    tallies.push(await bpfTests());
+    for (const project of ['kernel', 'e2e'])
+      tallies.push(await vitest(project, ['--project', project, '--passWithNoTests']));
+  } else {
+    showObstacle(obstacle);
+    tallies.push({ passed: 0, failed: isCi ? 1 : 0, skipped: 1 });
+  }
+  return finish('all', sum(tallies));
+}
+
+async function runSelected() {
+  mkdirSync(results, { recursive: true });
+  const project = options[options.indexOf('--project') + 1];
+  const obstacle = await prepare(!options.includes('--project') || project !== 'unit');
+  if (obstacle !== undefined) showObstacle(obstacle);
+  return finish('selected', await vitest('selected', options));
+}
+
+/**
+ * @param {boolean} withKernel
+ * @returns {Promise<string | undefined>} Why the tests on the kernel cannot run.
+ */
+async function prepare(withKernel) {
+  await ensureBuild();
+  if (!withKernel) return undefined;
+  const obstacle = whatKeepsFromTracing();
+  if (obstacle !== undefined) return obstacle;
+  try {
+    await ensureProbe();
+    await ensureTestTools();
+    return undefined;
+  } catch (error) {
+    if (error instanceof Interrupted || isCi) throw error;
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** @param {string} obstacle */
+function showObstacle(obstacle) {
+  const bar = '='.repeat(100);
+  const consequence = isCi
+    ? 'With CI=true this is a failure.'
+    : 'What you see below does not say that tracing works.';
+  console.error(`\n${bar}\nTHE TESTS ON THE KERNEL ARE LEFT OUT: ${obstacle}.\n${consequence}\n${bar}\n`);
+}
+
+/**
+ * @param {string} name
+ * @param {readonly string[]} args
+ */
+async function vitest(name, args) {
+  const report = join(results, `${name}.json`);
+  rmSync(report, { force: true });
+  const { code } = await runAttached(process.execPath, [
+    join(root, 'node_modules/vitest/vitest.mjs'),
+    ...['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+    ...args,
+  ]);
+  return tallyOfVitest(report, code === 0);
+}
+
+/** The tests that are written in C, beside the programs that they test. */
+async function bpfTests() {
+  const { code, output } = await runAttached('make', ['-C', 'bpf', '--no-print-directory', 'test'], {
+    env: { ...process.env, PATH: workspacePath() },
+    keepOutput: true,
+  });
+  return tallyOfTap(output, code === 0);
+}
+
+/**
+ * @param {string} name
+ * @param {import('./lib/tally.mjs').Tally} tally
+ */
+function finish(name, tally) {
+  const line = tallyLine(tally);
+  writeFileSync(join(results, `${name}.tally`), `${line}\n`);
+  const ran = tally.passed + tally.failed > 0;
+  if (tally.failed > 0) say('some tests failed; see above');
+  if (!ran) say('no test ran');
+  console.log(line);
+  return ran && tally.failed === 0 ? 0 : 1;
+}
