@@ -23,7 +23,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'kernel',
-          include: ['bpf/**/*.test.ts', 'test/bpf/**/*.test.ts'],
+          include: ['bpf/**/*.test.ts', 'test/bpf/**/*.test.ts', 'test/lab/**/*.test.ts'],
           fileParallelism: false,
         },
       },

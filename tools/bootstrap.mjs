@@ -52,7 +52,7 @@ export const ensureBuild = () =>
  */
 export const ensureProbe = () =>
   withBootstrapLock(async () => {
-    const hash = hashOf(['bpf']);
+    const hash = hashOf(['bpf', 'package.json']);
     if (isStamped('probe', hash) && existsSync(PROBE)) return PROBE;
     await ensureDebianPackages(PROBE_PACKAGES);
     await runStep({

@@ -3,19 +3,18 @@ import { existsSync } from 'node:fs';
 import { Failure } from './failure.mjs';
 import { runStep } from './run-step.mjs';
 
-/** What builds the probe. */
+/** What builds the probe: bpf/Makefile. */
 export const PROBE_PACKAGES = [
   'clang',
   'make',
-  'gcc',
+  'bpftool',
   'libc6-dev',
   'libbpf-dev',
   'libelf-dev',
   'zlib1g-dev',
-  'pkg-config',
 ];
-/** Independent witnesses and the network lab of the tests. */
-export const TEST_PACKAGES = ['iproute2', 'tshark', 'dnsutils', 'curl', 'procps', 'util-linux'];
+/** The network lab of the tests and its witness: test/lab/README.md. And psql for the benchmark of ingest. */
+export const TEST_PACKAGES = ['gcc', 'iproute2', 'util-linux', 'tshark', 'curl', 'postgresql-client'];
 
 /** @param {readonly string[]} packages */
 function missingPackages(packages) {
