@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Family, labUnavailable } from '../lab/lab.js';
-import type { Handshake, Page, TraceSession } from '../stack/answers.js';
+import type { Handshake, TraceSession } from '../stack/answers.js';
 import type { Api } from '../stack/api.js';
+import { allHandshakes, stopSession } from '../stack/sessions.js';
 import { Stack } from '../stack/stack.js';
 import { until } from '../stack/until.js';
 import { accuracyCases } from './cases.js';
@@ -15,22 +16,6 @@ const families: readonly Family[] = ['ipv4', 'ipv6'];
 const combinations = accuracyCases.flatMap((testCase) => families.map((family) => ({ testCase, family })));
 // The ranges of every lab (RFC 2544, RFC 5180): other traffic of the machine is none of this session's business.
 const labNetworks = ['198.18.0.0/15', '2001:2::/48'];
-
-async function allHandshakes(
-  api: Api,
-  query: Readonly<Record<string, string>>,
-): Promise<readonly Handshake[]> {
-  const items: Handshake[] = [];
-  let cursor: string | null = null;
-  do {
-    const parameters = new URLSearchParams({ since: '1h', limit: '1000', ...query });
-    if (cursor !== null) parameters.set('cursor', cursor);
-    const page: Page<Handshake> = await api.get(`/api/v1/handshakes?${parameters}`);
-    items.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== null);
-  return items;
-}
 
 describe.skipIf(labUnavailable())('handshake records against the injected truth', () => {
   const rows = new Map<string, Row>();
@@ -103,8 +88,7 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
   );
 
   test('a session that has ended holds one record of each handshake and side, none more, and none was lost', async () => {
-    await api.post(`/api/v1/trace-sessions/${session.id}/stop`);
-    const ended = await api.get<TraceSession>(`/api/v1/trace-sessions/${session.id}?wait=30s`);
+    const ended = await stopSession(api, session);
     expect(ended.state).toBe('stopped');
     expect(ended.loss.records).toBe(0);
     expect(await allHandshakes(api, { sessionId: session.id })).toHaveLength(witnessedRecords);

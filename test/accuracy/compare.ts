@@ -2,11 +2,10 @@ import type { WitnessedHandshake } from '../lab/capture.js';
 import type { Handshake } from '../stack/answers.js';
 import type { AccuracyCase } from './cases.js';
 import { clientName, type Experiment, serverName } from './experiment.js';
-import type { Truth } from './truth.js';
+import type { Range, Truth } from './truth.js';
 
 /** A measured time beside the true one, microseconds. */
-export interface Pair {
-  readonly trueUs: number;
+export interface Pair extends Range {
   readonly measuredUs: number;
 }
 
@@ -22,9 +21,10 @@ export interface Comparison {
   readonly problems: readonly string[];
 }
 
-/** The issue's bound: 1 ms or 1 %, whichever is more. */
-export function withinTolerance({ trueUs, measuredUs }: Pair): boolean {
-  return Math.abs(measuredUs - trueUs) <= Math.max(1_000, trueUs / 100);
+/** The bound: 1 ms or 1 %, whichever is more. */
+function withinTolerance({ leastUs, mostUs, measuredUs }: Pair): boolean {
+  const outsideUs = Math.max(leastUs - measuredUs, measuredUs - mostUs);
+  return outsideUs <= Math.max(1_000, leastUs / 100);
 }
 
 class Comparer {
@@ -40,15 +40,17 @@ class Comparer {
     if (actual !== expected) this.problems.push(`${what} is ${actual}, not ${expected}`);
   }
 
-  time(what: string, into: Pair[], measuredUs: number | null, trueUs: number | null): void {
-    if (measuredUs === null || trueUs === null) {
-      this.equal(what, measuredUs, trueUs);
+  time(what: string, into: Pair[], measuredUs: number | null, truth: Range | null): void {
+    if (measuredUs === null || truth === null) {
+      this.equal(what, measuredUs, truth && `${Math.round(truth.leastUs)} µs`);
       return;
     }
-    const pair = { measuredUs, trueUs };
+    const pair = { measuredUs, ...truth };
     into.push(pair);
     if (!withinTolerance(pair))
-      this.problems.push(`${what} is ${Math.round(measuredUs)} µs, not ${Math.round(trueUs)} µs`);
+      this.problems.push(
+        `${what} is ${Math.round(measuredUs)} µs, not ${Math.round(truth.leastUs)}–${Math.round(truth.mostUs)} µs`,
+      );
   }
 
   /** The one element that matches; none or several is a problem. */
@@ -68,7 +70,7 @@ function compareClient(
 ): void {
   const subject = `client ${truth.clientPort}`;
   comparer.equal(`${subject} outcome`, record.outcome, outcome);
-  comparer.time(`${subject} latencyUs`, comparer.clientLatency, record.latencyUs, truth.clientLatencyUs);
+  comparer.time(`${subject} latencyUs`, comparer.clientLatency, record.latencyUs, truth.clientLatency);
   comparer.equal(`${subject} synRetransmits`, record.synRetransmits, truth.synRetransmits);
   comparer.synRetransmits.push(truth.synRetransmits);
   comparer.equal(`${subject} acceptWaitUs`, record.acceptWaitUs, null);
@@ -98,8 +100,8 @@ function compareServer(
 ): void {
   const subject = `server of ${truth.clientPort}`;
   comparer.equal(`${subject} outcome`, record.outcome, outcome);
-  comparer.time(`${subject} latencyUs`, comparer.serverLatency, record.latencyUs, truth.serverLatencyUs);
-  comparer.time(`${subject} acceptWaitUs`, comparer.acceptWait, record.acceptWaitUs, truth.acceptWaitUs);
+  comparer.time(`${subject} latencyUs`, comparer.serverLatency, record.latencyUs, truth.serverLatency);
+  comparer.time(`${subject} acceptWaitUs`, comparer.acceptWait, record.acceptWaitUs, truth.acceptWait);
   comparer.equal(`${subject} synAckRetransmits`, record.synAckRetransmits, truth.synAckRetransmits);
   comparer.synAckRetransmits.push(truth.synAckRetransmits ?? 0);
   comparer.equal(
@@ -133,8 +135,10 @@ function compareWitness(
       witness.synAckRetransmissions,
       record.synAckRetransmits,
     );
-  if (record.outcome === 'established' && witness.syns === 1)
-    comparer.time(`${subject}: initial_rtt`, comparer.initialRtt, witness.initialRttUs, record.latencyUs);
+  const { initialRttUs } = witness;
+  if (record.outcome !== 'established' || witness.syns !== 1) return;
+  const truth = initialRttUs === null ? null : { leastUs: initialRttUs, mostUs: initialRttUs };
+  comparer.time(`${subject}: latencyUs beside initial_rtt`, comparer.initialRtt, record.latencyUs, truth);
 }
 
 /** Holds what REST reported of one case against the truth and against tshark. */

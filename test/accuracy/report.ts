@@ -17,13 +17,17 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
+const middleUs = ({ leastUs, mostUs }: Pair) => (leastUs + mostUs) / 2;
+
+function worstErrorUs(pairs: readonly Pair[]): number {
+  return Math.max(...pairs.map((pair) => Math.abs(pair.measuredUs - middleUs(pair))));
+}
+
 /** "true → measured (worst error)", medians, milliseconds. */
 function times(pairs: readonly Pair[]): string {
   if (pairs.length === 0) return '–';
-  const trueMs = milliseconds(median(pairs.map(({ trueUs }) => trueUs)));
-  const measuredMs = milliseconds(median(pairs.map(({ measuredUs }) => measuredUs)));
-  const worst = Math.max(...pairs.map(({ trueUs, measuredUs }) => Math.abs(measuredUs - trueUs)));
-  return `${trueMs} → ${measuredMs} (${milliseconds(worst)})`;
+  const measuredUs = median(pairs.map((pair) => pair.measuredUs));
+  return `${milliseconds(median(pairs.map(middleUs)))} → ${milliseconds(measuredUs)} (${milliseconds(worstErrorUs(pairs))})`;
 }
 
 function counts(values: readonly number[]): string {
@@ -70,18 +74,18 @@ export function formatTable(rows: readonly Row[]): string {
 }
 
 export function formatDocument(rows: readonly Row[], date: Date): string {
-  const worst = Math.max(
-    ...rows.flatMap(({ comparison: { clientLatency, serverLatency, acceptWait } }) =>
-      [...clientLatency, ...serverLatency, ...acceptWait].map(({ trueUs, measuredUs }) =>
-        Math.abs(measuredUs - trueUs),
-      ),
-    ),
+  const worstUs = worstErrorUs(
+    rows.flatMap(({ comparison: { clientLatency, serverLatency, acceptWait } }) => [
+      ...clientLatency,
+      ...serverLatency,
+      ...acceptWait,
+    ]),
   );
   return `# How accurate the handshake records are
 
 Written by \`SYNSCOPE_WRITE_REPORT=1 npm run test:accuracy\` on ${date.toISOString().slice(0, 10)}, Linux ${release()}, ${process.arch},
 ${cpus().length} processors. ${connectionsPerCase} connections in each row, all rows in one trace session; ${oneWayDelayUs / 1_000} ms of delay each way.
-The largest error of any time in the table: ${milliseconds(worst)} ms.
+The largest error of any time in the table: ${milliseconds(worstUs)} ms.
 
 ${formatTable(rows)}
 
@@ -91,15 +95,16 @@ sent again; measured and true numbers are equal in every row, or the suite fails
 - **Traffic.** Two network namespaces, joined by a relay (\`test/lab\`) that delays every packet and drops chosen ones: the first SYN, SYN-ACK
   or bare ACK of each connection, or all SYNs ("filtered", with \`tcp_syn_retries\` 1).
 - **Measured.** What \`GET /api/v1/handshakes\` answers, after the whole way: kernel, probe, agent, gRPC, Postgres.
-- **True.** Client stage: from the moment the relay takes the first SYN until it hands over the packet that ends the attempt (SYN-ACK, RST);
-  where no packet ends it, until the application's own system call returned. Server stage: from the hand-over of the SYN to that of the
-  packet that acknowledges the SYN-ACK. Accept wait: from there until the server's \`accept()\` returned, by its own clock.
+- **True.** Client stage: at least from the relay's taking of the first SYN to its handing over of the packet that ends the attempt (SYN-ACK,
+  RST), at most from before \`connect()\` until after its return, by the application's clock; the table shows the middle. Where no packet ends
+  the attempt, both ends with the application's system call. Server stage: from the hand-over of the SYN to that of the packet that
+  acknowledges or resets it. Accept wait: from there to between the call and the return of \`accept()\`, by the server's clock.
 - **initial_rtt.** \`tcp.analysis.initial_rtt\` of tshark, from a capture on the side of the record, beside that record's \`latencyUs\`. It
   starts at the *latest* SYN, so it can be compared only where that side saw a single one.
 - **Also held against each other in every row:** outcome, addresses, ports, network namespace, process, both initial sequence numbers,
   tshark's count of retransmitted SYNs and SYN-ACKs, and the number of records: one for every handshake that tshark saw on that side, none
   more.
-- **Bound.** 1 ms or 1 %, whichever is more.
+- **Bound.** 1 ms or 1 % outside of what is true, whichever is more.
 
 Two things to know when reading a row. A lost SYN-ACK is answered twice: by the client's repeated SYN and by the server's own timer, so
 the server may have sent it again once or twice. And Linux repeats a SYN after one second each for the first four times

@@ -2,19 +2,29 @@ import type { Accept, Connect } from '../lab/endpoint.js';
 import type { RelayedPacket } from '../lab/relay.js';
 import type { AccuracyCase } from './cases.js';
 
-/** What happened to one connection, from the accounts of the relay and of the endpoints. Microseconds. */
+/** Between what two accounts of it say; microseconds. */
+export interface Range {
+  readonly leastUs: number;
+  readonly mostUs: number;
+}
+
+/**
+ * What happened to one connection, from the accounts of the relay and of the endpoints. A time that both know of is a range: the relay
+ * takes the SYN after it has left and hands over the answer before it is handled, so what it tells is the least that the client stage
+ * can be; the application's clock is read before the system call begins and after it has returned, which is the most.
+ */
 export interface Truth {
   readonly clientPort: number;
   readonly serverPort: number;
   readonly clientIsn: number;
   readonly serverIsn: number | null;
-  /** The first SYN leaves the client's stack → the packet, or the system call, that ended the attempt. */
-  readonly clientLatencyUs: number;
+  /** SYN_SENT → the packet, or the system call, that ended the attempt. */
+  readonly clientLatency: Range;
   readonly synRetransmits: number;
-  /** The first SYN reaches the server's stack → the first packet that acknowledges its SYN-ACK does; null if none did. */
-  readonly serverLatencyUs: number | null;
+  /** The SYN reaches the server's stack → the first packet does that acknowledges its SYN-ACK, or resets; null if there was none. */
+  readonly serverLatency: Range | null;
   /** ... → accept() returned. */
-  readonly acceptWaitUs: number | null;
+  readonly acceptWait: Range | null;
   readonly synAckRetransmits: number | null;
 }
 
@@ -24,17 +34,19 @@ function group(packets: readonly RelayedPacket[]): readonly (readonly RelayedPac
   return [...Map.groupBy(packets, clientPort).values()];
 }
 
+/** When the attempt ended: not before the first, not after the second. */
 function endOfAttempt(
   outcome: AccuracyCase['client'],
   packets: readonly RelayedPacket[],
   connect: Connect,
-): number {
-  if (outcome === 'timed_out') return connect.endedUs;
-  if (outcome === 'aborted') return connect.closedUs;
+): readonly [number, number] {
+  // The kernel's timer ends it, which nobody but the application sees.
+  if (outcome === 'timed_out') return [connect.endedUs, connect.endedUs];
+  if (outcome === 'aborted') return [connect.endedUs, connect.closedUs];
   const kind = outcome === 'refused' ? 'rst' : 'synack';
   const answer = packets.find((packet) => packet.kind === kind && packet.from === 'b' && packet.sentUs);
   if (answer?.sentUs === undefined) throw new Error(`no ${kind} crossed the wire`);
-  return answer.sentUs;
+  return [answer.sentUs, connect.endedUs];
 }
 
 function truthOf(
@@ -51,20 +63,26 @@ function truthOf(
   const delivered = syns.find(({ sentUs }) => sentUs !== undefined)?.sentUs;
   const synAcks = packets.filter(({ kind }) => kind === 'synack');
   const acknowledged = packets.find(
-    ({ from, kind, sentUs }) => from === 'a' && sentUs && ['ack', 'data', 'fin'].includes(kind),
+    ({ from, kind, sentUs }) => from === 'a' && sentUs && ['ack', 'data', 'fin', 'rst'].includes(kind),
   )?.sentUs;
-  const accepted = accepts.find(({ remote }) => remote.port === first.source.port)?.acceptedUs;
+  const accept = accepts.find(({ remote }) => remote.port === first.source.port);
+  const answered = delivered !== undefined && acknowledged !== undefined;
+  const [endedLeast, endedMost] = endOfAttempt(outcome, packets, connect);
   const sentInTime = synAcks.filter(({ arrivedUs }) => arrivedUs <= (acknowledged ?? Infinity)).length;
-  const established = delivered !== undefined && acknowledged !== undefined;
+  const serverLatencyUs = answered ? acknowledged - delivered : undefined;
   return {
     clientPort: first.source.port,
     serverPort: first.destination.port,
     clientIsn: first.seq,
     serverIsn: synAcks[0]?.seq ?? null,
-    clientLatencyUs: endOfAttempt(outcome, packets, connect) - first.arrivedUs,
+    clientLatency: { leastUs: endedLeast - first.arrivedUs, mostUs: endedMost - connect.startedUs },
     synRetransmits: syns.length - 1,
-    serverLatencyUs: established ? acknowledged - delivered : null,
-    acceptWaitUs: established && accepted !== undefined ? accepted - acknowledged : null,
+    serverLatency:
+      serverLatencyUs === undefined ? null : { leastUs: serverLatencyUs, mostUs: serverLatencyUs },
+    acceptWait:
+      accept && acknowledged !== undefined
+        ? { leastUs: accept.calledUs - acknowledged, mostUs: accept.acceptedUs - acknowledged }
+        : null,
     synAckRetransmits: synAcks.length > 0 ? sentInTime - 1 : null,
   };
 }

@@ -12,6 +12,8 @@
  *                                              PORT 0: any free one, told by the `listening` line
  *   both                                       --netns PATH        network namespace to enter first
  *                                              --name NAME         process name, as in /proc/PID/comm
+ *                                              --real-time         real-time priority: what it tells of a system call's return is
+ *                                                                  then exact on a busy machine, too
  */
 #include "clock.h"
 #include "output.h"
@@ -159,6 +161,7 @@ static int accept_one(int listener, uint64_t noticed)
 	struct sockaddr_storage peer = { 0 };
 	socklen_t length = sizeof(peer);
 	char local[128], remote[128];
+	uint64_t called = monotonic_ns();
 	int connection = accept4(listener, (struct sockaddr *)&peer, &length, SOCK_CLOEXEC);
 	uint64_t accepted = monotonic_ns();
 
@@ -166,8 +169,8 @@ static int accept_one(int listener, uint64_t noticed)
 		fail("accept");
 	describe_local(connection, local, sizeof(local));
 	describe_address(&peer, remote, sizeof(remote));
-	output_line("{\"event\":\"accept\",\"noticedUs\":%.3f,\"acceptedUs\":%.3f,\"local\":%s,\"remote\":%s}", noticed / 1e3,
-		    accepted / 1e3, local, remote);
+	output_line("{\"event\":\"accept\",\"noticedUs\":%.3f,\"calledUs\":%.3f,\"acceptedUs\":%.3f,\"local\":%s,\"remote\":%s}",
+		    noticed / 1e3, called / 1e3, accepted / 1e3, local, remote);
 	return connection;
 }
 
@@ -257,6 +260,14 @@ static void enter_namespace(const char *path)
 	close(netns);
 }
 
+static void take_precedence(void)
+{
+	struct sched_param parameters = { .sched_priority = 5 }; /* below the relay's */
+
+	if (sched_setscheduler(0, SCHED_FIFO, &parameters) < 0)
+		fprintf(stderr, "endpoint: no real-time priority (%s); times are less exact\n", strerror(errno));
+}
+
 static void parse_options(int argc, char **argv)
 {
 	static const struct option known[] = {
@@ -264,7 +275,7 @@ static void parse_options(int argc, char **argv)
 		{ "give-up-ms", required_argument, NULL, 'g' },	     { "close", no_argument, NULL, 'x' },
 		{ "backlog", required_argument, NULL, 'b' },	     { "netns", required_argument, NULL, 'n' },
 		{ "accept-delay-ms", required_argument, NULL, 'a' }, { "name", required_argument, NULL, 'm' },
-		{ 0 },
+		{ "real-time", no_argument, NULL, 'r' },	     { 0 },
 	};
 	int option;
 
@@ -277,6 +288,7 @@ static void parse_options(int argc, char **argv)
 		case 'b': options.backlog = atoi(optarg); break;
 		case 'a': options.accept_delay_ms = atoi(optarg); break;
 		case 'n': enter_namespace(optarg); break;
+		case 'r': take_precedence(); break;
 		case 'm': prctl(PR_SET_NAME, optarg); break;
 		default: exit(2);
 		}

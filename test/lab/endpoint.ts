@@ -23,6 +23,8 @@ export interface Accept {
   readonly event: 'accept';
   /** The listening socket became readable. */
   readonly noticedUs: number;
+  /** accept() was called. */
+  readonly calledUs: number;
   /** accept() returned. */
   readonly acceptedUs: number;
   readonly local: SocketAddress;
@@ -47,6 +49,8 @@ export interface ClientOptions {
   readonly closeAtOnce?: boolean;
   /** Process name, at most 15 bytes. */
   readonly name?: string;
+  /** Times that are exact on a busy machine, too; needs root. */
+  readonly realTime?: boolean;
 }
 
 export interface ServerOptions {
@@ -57,6 +61,8 @@ export interface ServerOptions {
   /** Milliseconds that every accept() waits while a connection is there. */
   readonly acceptDelayMs?: number;
   readonly name?: string;
+  /** Times that are exact on a busy machine, too; needs root. */
+  readonly realTime?: boolean;
 }
 
 /** Appends `--option value` for every value that is given. */
@@ -83,6 +89,7 @@ export class Client implements AsyncDisposable {
       name,
     });
     if (closeAtOnce) args.push('--close');
+    if (options.realTime) args.push('--real-time');
     return new Client(
       await JsonProcess.start<Connect>(endpointFile, ['client', ...args, address, String(port)]),
     );
@@ -118,6 +125,7 @@ export class Server implements AsyncDisposable {
   static async start(namespacePath: string | undefined, options: ServerOptions): Promise<Server> {
     const { address, port = 0, backlog, acceptDelayMs, name } = options;
     const args = flags({ netns: namespacePath, backlog, 'accept-delay-ms': acceptDelayMs, name });
+    if (options.realTime) args.push('--real-time');
     const server = new Server(
       await JsonProcess.start<Listening | Accept>(endpointFile, ['server', ...args, address, String(port)]),
     );

@@ -78,7 +78,9 @@ export class Lab implements AsyncDisposable {
 
   /** Ends with the lab, or when disposed of. */
   async client(side: Side, options: ClientOptions): Promise<Client> {
-    return this.#resources.use(await Client.start(this.relay.namespace(side).path, options));
+    return this.#resources.use(
+      await Client.start(this.relay.namespace(side).path, { realTime: true, ...options }),
+    );
   }
 
   /** Ends with the lab, or when disposed of. */
@@ -87,7 +89,9 @@ export class Lab implements AsyncDisposable {
     options: Omit<ServerOptions, 'address'> & { readonly family: Family },
   ): Promise<Server> {
     const address = this.address(side, options.family);
-    return this.#resources.use(await Server.start(this.relay.namespace(side).path, { ...options, address }));
+    return this.#resources.use(
+      await Server.start(this.relay.namespace(side).path, { realTime: true, ...options, address }),
+    );
   }
 
   /** Captures one side's TCP packets from now on. */

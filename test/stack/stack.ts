@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +29,13 @@ export async function freePort(): Promise<number> {
   await once(server, 'close');
   if (address === null || typeof address === 'string') throw new Error('no free port');
   return address.port;
+}
+
+/** Reachable by the user that the embedded Postgres runs as, which mkdtemp's mode would forbid. */
+export async function temporaryDataDir(): Promise<string> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'synscope-stack-'));
+  await chmod(dataDir, 0o711);
+  return dataDir;
 }
 
 /** Synscope as `npm start` starts it, with its own data directory and ports. */
@@ -67,7 +74,7 @@ export class Stack implements AsyncDisposable {
 
   /** Starts the process without waiting for anything that it does. */
   static async launch(options: StackOptions = {}): Promise<Stack> {
-    const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'synscope-stack-')));
+    const dataDir = options.dataDir ?? (await temporaryDataDir());
     const httpPort = options.httpPort ?? (await freePort());
     const grpcPort = options.grpcPort ?? (await freePort());
     const env: NodeJS.ProcessEnv = {
