@@ -14,7 +14,7 @@ const HELP = `Usage: npm test [-- VITEST-OPTIONS]
 
 Without options: all unit, property, database, eBPF and end-to-end tests, and ends with "N passed, N failed, N skipped".
 With options, only what vitest selects by them:
-  npm test -- --project unit                      one project of: unit, kernel, e2e, accuracy
+  npm test -- --project unit                      one project of: unit, kernel, lab, e2e, accuracy
   npm test -- --project unit libs/selector        the tests of one folder
   npm test -- --project unit -t "refuses"         the tests whose name matches
 
@@ -37,7 +37,7 @@ async function runAll() {
   const tallies = [await vitest('unit', ['--project', 'unit'])];
   if (obstacle === undefined) {
     tallies.push(await bpfTests());
-    for (const project of ['kernel', 'e2e'])
+    for (const project of ['kernel', 'lab', 'e2e'])
       tallies.push(await vitest(project, ['--project', project, '--passWithNoTests']));
   } else {
     showObstacle(obstacle);
