@@ -1,15 +1,14 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { Logger } from 'pino';
 import { AccessModule } from './access/access.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import type { Configuration } from './config/configuration.js';
 import { configurationModule } from './config/configuration.module.js';
 import { DatabaseModule } from './database/database.module.js';
+import { HandshakesModule } from './handshakes/handshakes.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/http.module.js';
 import { IngestModule } from './ingest/ingest.module.js';
 import { BoundAddressesModule } from './lifecycle/bound-addresses.js';
-import { loggingModule } from './logging/logging.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 
 /** What every feature stands on. */
@@ -24,14 +23,14 @@ const FOUNDATION = [
 ];
 
 /** The features; one line each. */
-const FEATURES: (new () => object)[] = [IngestModule];
+const FEATURES: (new () => object)[] = [IngestModule, HandshakesModule];
 
 @Module({})
 class ApplicationModule {}
 
-export function applicationModule(configuration: Configuration, logger: Logger): DynamicModule {
+export function applicationModule(configuration: Configuration): DynamicModule {
   return {
     module: ApplicationModule,
-    imports: [loggingModule(logger), configurationModule(configuration), ...FOUNDATION, ...FEATURES],
+    imports: [configurationModule(configuration), ...FOUNDATION, ...FEATURES],
   };
 }

@@ -1,18 +1,19 @@
 import 'reflect-metadata';
 import { RequestMethod } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Logger as NestPinoLogger } from 'nestjs-pino';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { applicationModule } from './application.module.js';
 import type { Configuration } from './config/configuration.js';
 import { formatListenAddress, type ListenAddress } from './config/value-schemas.js';
 import { prepareDatabase } from './database/prepare-database.js';
+import { HttpAdapter } from './http/http-adapter.js';
 import { BoundAddresses } from './lifecycle/bound-addresses.js';
 import { prepareDataDirectory } from './lifecycle/data-directory.js';
 import { listenError } from './lifecycle/listen-error.js';
 import { createLogger } from './logging/create-logger.js';
-import { quietFramework } from './logging/quiet-framework-logger.js';
+import { NestLogger } from './logging/nest-logger.js';
+import { logRequests } from './logging/request-logging.js';
 import { serveOpenApi } from './openapi/serve-openapi.js';
 
 const UNPREFIXED_ROUTES = ['healthz', 'readyz', 'metrics'].map((path) => ({
@@ -31,19 +32,13 @@ export async function createApp(
     waitSeconds: configuration.databaseWaitSeconds,
     log: (message) => logger.info({ context: 'Database' }, message),
   });
-  const adapter = new FastifyAdapter({
-    bodyLimit: configuration.httpBodyLimitBytes,
-    forceCloseConnections: 'idle',
+  const adapter = new HttpAdapter(configuration.httpBodyLimitBytes);
+  logRequests(adapter.getInstance(), logger);
+  const app = await NestFactory.create<NestFastifyApplication>(applicationModule(configuration), adapter, {
+    logger: new NestLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
   });
-  const app = await NestFactory.create<NestFastifyApplication>(
-    applicationModule(configuration, logger),
-    adapter,
-    {
-      bufferLogs: true,
-      abortOnError: false,
-    },
-  );
-  app.useLogger(quietFramework(app.get(NestPinoLogger)));
   app.setGlobalPrefix('api/v1', { exclude: UNPREFIXED_ROUTES });
   serveOpenApi(app);
   return app;

@@ -7,11 +7,9 @@ export const auditEventSchema = z
   .strictObject({
     id: identifierOutputSchema,
     occurredAt: timestampSchema,
-    actor: z
-      .strictObject({ tokenId: z.string().nullable(), name: z.string() })
-      .meta({
-        description: 'Whose token it was; `tokenId` is null for what the control plane did by itself.',
-      }),
+    actor: z.strictObject({ tokenId: z.string().nullable(), name: z.string() }).meta({
+      description: 'Whose token it was; `tokenId` is null for what the control plane did by itself.',
+    }),
     action: z.string().meta({ description: 'What was done.', example: 'api_token.create' }),
     resource: z.strictObject({ kind: z.string(), id: z.string().nullable() }),
     detail: z

@@ -1,5 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import type { ApiError } from './api-error.js';
 import { toApiError } from './to-api-error.js';
 
 /** Answers every error as application/problem+json (RFC 9457). */
@@ -18,11 +19,15 @@ export class ProblemFilter implements ExceptionFilter {
       reply.raw.destroy();
       return;
     }
-    reply
-      .status(apiError.status)
-      .headers({ ...apiError.headers, 'content-type': 'application/problem+json' })
-      .send(JSON.stringify(apiError.toProblem()));
+    sendProblem(reply, apiError);
   }
+}
+
+export function sendProblem(reply: FastifyReply, error: ApiError): void {
+  reply
+    .status(error.status)
+    .headers({ ...error.headers, 'content-type': 'application/problem+json' })
+    .send(JSON.stringify(error.toProblem()));
 }
 
 function messageOf(error: unknown): string {

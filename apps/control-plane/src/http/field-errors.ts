@@ -23,8 +23,8 @@ function describe(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, no
     }));
   }
   const path = formatPath(issue.path);
-  if (issue.code === 'invalid_type' && valueAt(value, issue.path) === undefined && issue.path.length > 0) {
-    return [{ path, message: `this ${noun} is needed` }];
+  if (issue.path.length > 0 && valueAt(value, issue.path) === undefined && issue.code !== 'custom') {
+    return [{ path, message: `is needed: ${lowerFirst(issue.message)}` }];
   }
   if (issue.code === 'invalid_key') {
     // The rule that the key broke is one level down.

@@ -26,8 +26,9 @@ export function routeInputs(controller: object, handlerName: string): RouteInput
   const metadata: Record<string, RouteArgument> =
     Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, handlerName) ?? {};
   const inputs = Object.entries(metadata).flatMap(([key, { schema }]) => {
-    const kind = KINDS.get(Number.parseInt(key, 10));
-    return kind && /^\d/.test(key) ? [{ kind, schema }] : [];
+    // `<kind>:<index>`; custom decorators have a random key.
+    const kind = KINDS.get(Number(/^(\d+):\d+$/.exec(key)?.[1]));
+    return kind ? [{ kind, schema }] : [];
   });
   return {
     body: inputs.some(({ kind }) => kind === 'body'),

@@ -1,5 +1,6 @@
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 import type { Configuration } from '../config/configuration.js';
+import { currentRequestId } from './request-logging.js';
 
 const REDACTED = ['authorization', 'token', 'secret', 'password', 'joinToken', 'databaseUrl'];
 
@@ -8,19 +9,20 @@ export function createLogger(
   { logLevel }: Pick<Configuration, 'logLevel'>,
   destination?: DestinationStream,
 ): Logger {
-  const options = {
+  const options: LoggerOptions = {
     level: logLevel,
-    base: undefined,
+    base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: REDACTED.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' },
+    redact: {
+      paths: REDACTED.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+      censor: '[redacted]',
+    },
+    mixin: () => {
+      const requestId = currentRequestId();
+      return requestId === undefined ? {} : { requestId };
+    },
   };
-  if (destination) return pino(options, destination);
-  if (!process.stdout.isTTY) return pino(options);
-  // A transport runs in a worker, to which the level formatter cannot be handed.
-  const { formatters: _formatters, ...transportable } = options;
-  return pino({
-    ...transportable,
-    transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } },
-  });
+  if (!destination && process.stdout.isTTY) return pino({ ...options, transport: { target: 'pino-pretty' } });
+  const formatters = { level: (label: string) => ({ level: label }) };
+  return destination ? pino({ ...options, formatters }, destination) : pino({ ...options, formatters });
 }

@@ -41,15 +41,17 @@ export interface TestResponse {
   readonly body: any;
 }
 
+/** With a DATABASE_URL or SYNSCOPE_DATA_DIR in the environment these are used, and not removed at the end. */
 export async function startTestApplication(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<TestApplication> {
   const database = environment['DATABASE_URL'] === undefined ? await createTestDatabase() : null;
-  const dataDirectory = await mkdtemp(join(tmpdir(), 'synscope-test-'));
+  const ownDirectory =
+    environment['SYNSCOPE_DATA_DIR'] === undefined ? await mkdtemp(join(tmpdir(), 'synscope-test-')) : null;
   const configuration = Configuration.fromEnvironment({
     SYNSCOPE_HTTP_ADDR: '127.0.0.1:0',
     SYNSCOPE_GRPC_ADDR: '127.0.0.1:0',
-    SYNSCOPE_DATA_DIR: dataDirectory,
+    SYNSCOPE_DATA_DIR: ownDirectory ?? '',
     SYNSCOPE_LOG_LEVEL: 'debug',
     DATABASE_URL: database?.url ?? '',
     ...environment,
@@ -59,7 +61,7 @@ export async function startTestApplication(
   const app = await createApp(configuration, logger);
   const { httpAddress, grpcAddress } = await listen(app, configuration);
   const baseUrl = `http://${httpAddress}`;
-  const adminToken = (await readFile(join(dataDirectory, 'admin-token'), 'utf8')).trim();
+  const adminToken = (await readFile(join(configuration.dataDirectory, 'admin-token'), 'utf8')).trim();
 
   async function call(method: string, path: string, options: CallOptions = {}): Promise<TestResponse> {
     const token = options.token === undefined ? adminToken : options.token;
@@ -76,14 +78,14 @@ export async function startTestApplication(
       }),
     });
     const text = await response.text();
-    const json = /json$|json;/.test(response.headers.get('content-type') ?? '');
+    const json = /[/+]json(;|$)/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, text, body: json ? JSON.parse(text) : {} };
   }
 
   return {
     app,
     databaseUrl: configuration.databaseUrl,
-    dataDirectory,
+    dataDirectory: configuration.dataDirectory,
     baseUrl,
     grpcAddress,
     adminToken,
@@ -93,7 +95,7 @@ export async function startTestApplication(
       (await call('POST', '/api-tokens', { body: { name: `test ${role}`, role } })).body.token,
     close: async () => {
       await app.close();
-      await rm(dataDirectory, { recursive: true, force: true });
+      if (ownDirectory) await rm(ownDirectory, { recursive: true, force: true });
       await database?.drop();
     },
   };

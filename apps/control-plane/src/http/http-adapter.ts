@@ -1,0 +1,25 @@
+import { randomUUID } from 'node:crypto';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { sendProblem } from '../errors/problem.filter.js';
+import { toApiError } from '../errors/to-api-error.js';
+
+/** Fastify, with its own refusals (a malformed address, a body that is no JSON) answered as problems like all others. */
+export class HttpAdapter extends FastifyAdapter {
+  constructor(bodyLimit: number) {
+    super({
+      bodyLimit,
+      genReqId: () => randomUUID(),
+      forceCloseConnections: 'idle',
+      frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) =>
+        sendProblem(reply, toApiError(error)),
+    });
+    // JSON is what remains.
+    this.getInstance().removeContentTypeParser('text/plain');
+  }
+
+  /** Nest would make an HttpException of it and lose Fastify's code. */
+  override mapException(error: unknown): unknown {
+    return error;
+  }
+}
