@@ -11,7 +11,7 @@ import { shutdown } from './lib/shutdown.mjs';
 import { startAgent } from './lib/start-agent.mjs';
 import { startControlPlane } from './lib/start-control-plane.mjs';
 import { startDatabase } from './lib/start-database.mjs';
-import { printWelcome } from './lib/welcome.mjs';
+import { welcome } from './lib/welcome.mjs';
 import { root } from './lib/workspace.mjs';
 
 const HELP = `Usage: npm start [-- OPTIONS]
@@ -67,11 +67,13 @@ async function start() {
     if (agent !== undefined) stops.unshift(agent.stop);
     shutdown.throwIfAborted();
     isReady = true;
-    printWelcome({
-      dataDir,
-      url: controlPlane.url,
-      withoutAgent: 'reason' in probe ? probe.reason : undefined,
-    });
+    console.log(
+      welcome({
+        dataDir,
+        url: controlPlane.url,
+        withoutAgent: 'reason' in probe ? probe.reason : undefined,
+      }),
+    );
 
     const end = await Promise.race([
       new Promise((resolve) => shutdown.addEventListener('abort', () => resolve(undefined), { once: true })),

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -21,20 +21,24 @@ function startTicks(pid) {
  */
 export function takeProcessLock(path) {
   mkdirSync(dirname(path), { recursive: true });
+  const self = `${path}.${process.pid}`;
   for (;;) {
     try {
-      const self = { pid: process.pid, startTicks: startTicks(process.pid) };
-      writeFileSync(path, JSON.stringify(self), { flag: 'wx' });
+      // Linked into place when it is complete, so that nobody reads half a lock.
+      writeFileSync(self, JSON.stringify({ pid: process.pid, startTicks: startTicks(process.pid) }));
+      linkSync(self, path);
       return { release: () => rmSync(path, { force: true }) };
     } catch (error) {
       if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error;
+    } finally {
+      rmSync(self, { force: true });
     }
     try {
       const holder = JSON.parse(readFileSync(path, 'utf8'));
       if (holder.pid !== process.pid && startTicks(holder.pid) === holder.startTicks)
         return { heldBy: holder.pid };
     } catch {
-      // Half written by a process that was killed, or gone in this moment.
+      // Not ours, or gone in this moment.
     }
     rmSync(path, { force: true });
   }

@@ -6,12 +6,13 @@ import { join } from 'node:path';
  * @param {string} options.dataDir
  * @param {string} options.url
  * @param {string | undefined} options.withoutAgent Why no agent runs on this host.
+ * @returns {string}
  */
-export function printWelcome({ dataDir, url, withoutAgent }) {
+export function welcome({ dataDir, url, withoutAgent }) {
   const tokenFile = join(dataDir, 'admin-token');
   const curl = `curl -sS -H "Authorization: Bearer $(cat ${quoted(tokenFile)})"`;
   const session = JSON.stringify({ name: 'first light', probes: ['tcp_handshake'], durationSeconds: 60 });
-  console.log(`
+  return `
 Synscope is ready.
   REST API     ${url}/api/v1   (docs: ${url}/api/docs)
   Admin token  ${tokenFile}
@@ -24,7 +25,7 @@ Trace all TCP handshakes for 60 seconds:
 Show the slowest handshakes of the last hour:
   ${curl} '${url}/api/v1/handshakes?since=1h&order=-latencyUs&limit=10'
 
-Ctrl-C stops it.`);
+Ctrl-C stops it.`;
 }
 
 /**

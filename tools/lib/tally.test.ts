@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { sum, tallyLine, tallyOfTap, tallyOfVitest } from './tally.mjs';
+
+const directory = mkdtempSync(join(tmpdir(), 'synscope-tally-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function report(testResults: unknown[]): string {
+  const file = join(directory, 'report.json');
+  writeFileSync(file, JSON.stringify({ testResults }));
+  return file;
+}
+
+const passed = { status: 'passed' };
+const failed = { status: 'failed' };
+const skipped = { status: 'skipped' };
+
+it('counts the tests of all files', () => {
+  const file = report([
+    { status: 'failed', assertionResults: [passed, passed, failed] },
+    { status: 'passed', assertionResults: [passed, skipped, { status: 'todo' }] },
+  ]);
+  expect(tallyOfVitest(file, false)).toEqual({ passed: 3, failed: 1, skipped: 2 });
+});
+
+it('counts a file that could not be loaded as a failure', () => {
+  const file = report([{ status: 'failed', assertionResults: [] }]);
+  expect(tallyOfVitest(file, false)).toEqual({ passed: 0, failed: 1, skipped: 0 });
+});
+
+it('counts a run that ended badly without a failed test as a failure', () => {
+  const file = report([{ status: 'passed', assertionResults: [passed] }]);
+  expect(tallyOfVitest(file, false)).toEqual({ passed: 1, failed: 1, skipped: 0 });
+  expect(tallyOfVitest(join(directory, 'none.json'), false)).toEqual({ passed: 0, failed: 1, skipped: 0 });
+});
+
+it('reads TAP, with its skipped tests', () => {
+  const output = '1..3\nok 1 - observes only\nnot ok 2 - counts\nok 3 - tcx # SKIP kernel 5.10\n';
+  expect(tallyOfTap(output, false)).toEqual({ passed: 1, failed: 1, skipped: 1 });
+  expect(tallyOfTap('make: *** [all] Error 1\n', false)).toEqual({ passed: 0, failed: 1, skipped: 0 });
+});
+
+it('ends with the line that CI reads', () => {
+  const total = sum([
+    { passed: 40, failed: 0, skipped: 1 },
+    { passed: 2, failed: 0, skipped: 0 },
+  ]);
+  expect(tallyLine(total)).toBe('42 passed, 0 failed, 1 skipped');
+});
