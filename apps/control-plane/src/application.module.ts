@@ -1,15 +1,20 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
+import { AgentsModule } from './agents/agents.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import type { Configuration } from './config/configuration.js';
 import { configurationModule } from './config/configuration.module.js';
 import { DatabaseModule } from './database/database.module.js';
+import { EnrolmentModule } from './enrolment/enrolment.module.js';
 import { HandshakesModule } from './handshakes/handshakes.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/http.module.js';
 import { IngestModule } from './ingest/ingest.module.js';
+import { JoinTokensModule } from './join-tokens/join-tokens.module.js';
 import { BoundAddressesModule } from './lifecycle/bound-addresses.js';
+import { LinkModule } from './link/link.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
+import { TraceSessionsModule } from './trace-sessions/trace-sessions.module.js';
 
 /** What every feature stands on. */
 const FOUNDATION = [
@@ -23,7 +28,15 @@ const FOUNDATION = [
 ];
 
 /** The features; one line each. */
-const FEATURES: (new () => object)[] = [IngestModule, HandshakesModule];
+const FEATURES: (new () => object)[] = [
+  IngestModule,
+  HandshakesModule,
+  JoinTokensModule,
+  EnrolmentModule,
+  AgentsModule,
+  TraceSessionsModule,
+  LinkModule,
+];
 
 @Module({})
 class ApplicationModule {}

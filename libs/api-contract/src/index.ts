@@ -1,6 +1,7 @@
 export * from './agent.js';
 export * from './api-token.js';
 export * from './audit-event.js';
+export * from './handshake.js';
 export * from './health.js';
 export * from './join-token.js';
 export * from './shared/address.js';

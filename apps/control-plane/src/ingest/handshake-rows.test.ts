@@ -4,12 +4,12 @@ import { parse, version } from 'uuid';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDatabasePool, type DatabasePool } from '../database/database-pool.js';
 import { PartitionStore } from '../record-storage/partition.store.js';
+import { observedAtOfRecordId, recordIdRange } from '../record-storage/record-id.js';
 import { batchBytes, type HandshakeRecord, handshakeRecordArbitrary } from '../testing/handshake-batch.js';
 import { BatchReader } from './batch-reader.js';
 import { HandshakeRowWriter } from './handshake-rows.js';
 import { storeGroup } from './ingest.store.js';
 import type { PendingBatch } from './pending-batch.js';
-import { observedAtOfRecordId, recordIdRange } from './record-id.js';
 
 const database = await createTestDatabase();
 const pool: DatabasePool = createDatabasePool({

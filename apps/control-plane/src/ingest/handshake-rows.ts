@@ -1,6 +1,6 @@
+import { type BatchHash, hashOfBatch } from '../record-storage/record-id.js';
 import type { BatchReader } from './batch-reader.js';
 import type { NumberColumns } from './handshake-columns.js';
-import { type BatchHash, hashOfBatch } from './record-id.js';
 
 /** The columns of COPY, in the order in which the rows below are written. */
 export const HANDSHAKE_COPY_COLUMNS = [
