@@ -1,0 +1,159 @@
+import { Injectable } from '@nestjs/common';
+import type { Agent, AgentCost, Labels } from '@synscope/api-contract';
+import { DataSource, type EntityManager } from 'typeorm';
+
+export interface NewAgent {
+  readonly id: string;
+  readonly hostname: string;
+  readonly publicKeyHash: Buffer;
+  readonly joinTokenId: string;
+  readonly reportedLabels: Labels;
+  readonly tokenLabels: Labels;
+}
+
+/** What an agent says of itself at the begin of a stream. */
+export interface Arrival {
+  readonly agentId: string;
+  readonly linkId: string;
+  readonly bootId: string;
+  readonly hostname: string;
+  readonly agentVersion: string;
+  readonly kernel: string;
+  readonly architecture: string;
+  readonly labels: Labels;
+  readonly capabilities: Agent['capabilities'];
+}
+
+export type ArrivalResult =
+  | { readonly kind: 'welcome'; readonly labels: Labels; readonly newBoot: boolean }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'revoked' };
+
+export interface SignOfLife {
+  readonly agentId: string;
+  readonly linkId: string;
+  readonly clockOffsetUs: number | null;
+  readonly cost: AgentCost | null;
+}
+
+export interface LinkOwner {
+  readonly agentId: string;
+  readonly linkId: string | null;
+  readonly revoked: boolean;
+}
+
+/** The rows of agents as enrolment and the link write them. */
+@Injectable()
+export class AgentPresenceStore {
+  constructor(private readonly database: DataSource) {}
+
+  async insert(manager: EntityManager, agent: NewAgent): Promise<void> {
+    await manager.query(
+      `INSERT INTO agent (id, hostname, public_key_hash, join_token_id, reported_labels, token_labels)
+       VALUES ($1, $2, $3, $4, $5, $6)`,
+      [
+        agent.id,
+        agent.hostname,
+        agent.publicKeyHash,
+        agent.joinTokenId,
+        JSON.stringify(agent.reportedLabels),
+        JSON.stringify(agent.tokenLabels),
+      ],
+    );
+  }
+
+  /** Takes over an identity that is known with this public key. */
+  async enrolAgain(manager: EntityManager, agent: NewAgent): Promise<'taken_over' | 'revoked' | 'unknown'> {
+    const rows: { readonly revoked: boolean }[] = await manager.query(
+      `SELECT revoked_at IS NOT NULL AS revoked FROM agent WHERE id = $1 AND public_key_hash = $2 FOR NO KEY UPDATE`,
+      [agent.id, agent.publicKeyHash],
+    );
+    if (rows[0] === undefined) return 'unknown';
+    if (rows[0].revoked) return 'revoked';
+    await manager.query(
+      `UPDATE agent SET hostname = $2, join_token_id = $3, reported_labels = $4, token_labels = $5 WHERE id = $1`,
+      [
+        agent.id,
+        agent.hostname,
+        agent.joinTokenId,
+        JSON.stringify(agent.reportedLabels),
+        JSON.stringify(agent.tokenLabels),
+      ],
+    );
+    return 'taken_over';
+  }
+
+  async labelsOf(manager: EntityManager, agentId: string): Promise<Labels> {
+    const rows: { readonly labels: Labels }[] = await manager.query(
+      'SELECT labels FROM agent WHERE id = $1',
+      [agentId],
+    );
+    return rows[0]?.labels ?? {};
+  }
+
+  /** The key that the agent's next certificate is for. */
+  async replacePublicKey(agentId: string, publicKeyHash: Buffer): Promise<void> {
+    await this.database.query('UPDATE agent SET public_key_hash = $2 WHERE id = $1', [
+      agentId,
+      publicKeyHash,
+    ]);
+  }
+
+  /** Gives the agent's link to this stream, which takes it from an older one. */
+  async arrive(manager: EntityManager, arrival: Arrival): Promise<ArrivalResult> {
+    const before: { readonly bootId: string | null; readonly revoked: boolean }[] = await manager.query(
+      'SELECT boot_id AS "bootId", revoked_at IS NOT NULL AS revoked FROM agent WHERE id = $1 FOR NO KEY UPDATE',
+      [arrival.agentId],
+    );
+    if (before[0] === undefined) return { kind: 'unknown' };
+    if (before[0].revoked) return { kind: 'revoked' };
+    const [rows] = (await manager.query(
+      `UPDATE agent SET link_id = $2, boot_id = $3, hostname = $4, agent_version = $5, kernel = $6, architecture = $7,
+              reported_labels = $8, capabilities = $9, last_seen_at = now(), clock_offset_us = NULL,
+              cost = CASE WHEN boot_id = $3 THEN cost END
+        WHERE id = $1 RETURNING labels`,
+      [
+        arrival.agentId,
+        arrival.linkId,
+        arrival.bootId,
+        arrival.hostname,
+        arrival.agentVersion,
+        arrival.kernel,
+        arrival.architecture,
+        JSON.stringify(arrival.labels),
+        JSON.stringify(arrival.capabilities),
+      ],
+    )) as [{ readonly labels: Labels }[], number];
+    return { kind: 'welcome', labels: rows[0]?.labels ?? {}, newBoot: before[0].bootId !== arrival.bootId };
+  }
+
+  /** Writes many heartbeats at once. Sorted, so that two replicas never lock the same rows in opposite orders. */
+  async recordSignsOfLife(signs: readonly SignOfLife[]): Promise<void> {
+    const rows = signs.toSorted((left, right) => (left.agentId < right.agentId ? -1 : 1));
+    await this.database.query(
+      `UPDATE agent SET last_seen_at = now(), clock_offset_us = coalesce(sign."clockOffsetUs", clock_offset_us),
+              cost = coalesce(sign.cost, agent.cost)
+         FROM jsonb_to_recordset($1::jsonb)
+           AS sign ("agentId" uuid, "linkId" uuid, "clockOffsetUs" bigint, cost jsonb)
+        WHERE agent.id = sign."agentId" AND agent.link_id = sign."linkId"`,
+      [JSON.stringify(rows)],
+    );
+  }
+
+  /** The stream has ended. Nothing changes if another one has taken over. */
+  async leave(agentId: string, linkId: string): Promise<boolean> {
+    const [, affected] = (await this.database.query(
+      'UPDATE agent SET link_id = NULL WHERE id = $1 AND link_id = $2',
+      [agentId, linkId],
+    )) as [unknown, number];
+    return affected === 1;
+  }
+
+  /** Which streams speak for these agents now. */
+  async linkOwners(agentIds: readonly string[]): Promise<readonly LinkOwner[]> {
+    return this.database.query(
+      `SELECT id AS "agentId", link_id AS "linkId", revoked_at IS NOT NULL AS revoked FROM agent WHERE id = ANY($1)`,
+      [agentIds],
+    );
+  }
+}

@@ -1,0 +1,80 @@
+import { Injectable } from '@nestjs/common';
+import type { Agent, AgentListQuery, AgentUpdate } from '@synscope/api-contract';
+import { parseSelector, type Selector, SelectorSyntaxError } from '@synscope/selector';
+import { DataSource } from 'typeorm';
+import { z } from 'zod';
+import type { Actor } from '../access/actor.js';
+import { invalidField, notFound } from '../errors/api-error.js';
+import { KeysetList } from '../lists/keyset-list.js';
+import { LossSummaryStore } from '../loss-summaries/loss-summary.store.js';
+import { SessionTargets } from '../trace-sessions/session-targets.js';
+import { AgentStore } from './agent.store.js';
+import { AgentChangeRecorder } from './agent-change-recorder.js';
+
+@Injectable()
+export class AgentService {
+  constructor(
+    private readonly database: DataSource,
+    private readonly store: AgentStore,
+    private readonly losses: LossSummaryStore,
+    private readonly targets: SessionTargets,
+    private readonly record: AgentChangeRecorder,
+  ) {}
+
+  list(query: AgentListQuery): KeysetList<Agent> {
+    const filter = {
+      selector: readSelector(query.selector ?? ''),
+      status: query.status,
+      includeRevoked: query.includeRevoked,
+    };
+    return new KeysetList({
+      name: 'agents',
+      query,
+      position: z.tuple([z.guid()]).readonly(),
+      fetch: async ({ after, limit }) => {
+        const agents = await this.withLoss(await this.store.list(filter, after?.[0] ?? null, limit));
+        return agents.map((item) => ({ item, position: [item.id] as const }));
+      },
+    });
+  }
+
+  async get(id: string): Promise<Agent> {
+    const agent = await this.store.find(id);
+    if (agent === null) throw notFound('agent', id);
+    const [withLoss = agent] = await this.withLoss([agent]);
+    return withLoss;
+  }
+
+  async update(id: string, { labels }: AgentUpdate, actor: Actor): Promise<Agent> {
+    await this.database.transaction(async (manager) => {
+      const resulting = await this.store.assignLabels(manager, id, labels);
+      if (resulting === null) throw notFound('agent', id);
+      await this.targets.labelsChanged(manager, id, resulting);
+      await this.record.changed(manager, actor, { id, action: 'agent.update', detail: { labels } });
+    });
+    return this.get(id);
+  }
+
+  /** Ends the agent's sessions and its stream; its certificate no longer opens another. */
+  async revoke(id: string, actor: Actor): Promise<void> {
+    await this.database.transaction(async (manager) => {
+      if (!(await this.store.revoke(manager, id))) throw notFound('agent', id);
+      await this.targets.agentRevoked(manager, id);
+      await this.record.changed(manager, actor, { id, action: 'agent.revoke' });
+    });
+  }
+
+  private async withLoss(agents: readonly Agent[]): Promise<readonly Agent[]> {
+    const losses = await this.losses.ofAgents(agents.map((agent) => agent.id));
+    return agents.map((agent) => ({ ...agent, loss: losses.get(agent.id) ?? agent.loss }));
+  }
+}
+
+function readSelector(text: string): Selector {
+  try {
+    return parseSelector(text);
+  } catch (error) {
+    if (error instanceof SelectorSyntaxError) throw invalidField('selector', error.message);
+    throw error;
+  }
+}

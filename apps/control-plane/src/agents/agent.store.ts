@@ -1,0 +1,111 @@
+import { Injectable } from '@nestjs/common';
+import { type Agent, type AgentCost, formatDate, type Labels, NO_LOSS } from '@synscope/api-contract';
+import type { Selector } from '@synscope/selector';
+import { DataSource, type EntityManager } from 'typeorm';
+import { AgentLiveness } from '../agent-liveness/agent-liveness.js';
+import { labelCondition } from '../database/label-condition.js';
+
+interface AgentRow {
+  readonly id: string;
+  readonly hostname: string;
+  readonly online: boolean;
+  readonly labels: Labels;
+  readonly agentVersion: string | null;
+  readonly kernel: string | null;
+  readonly architecture: string | null;
+  readonly capabilities: Agent['capabilities'];
+  readonly enrolledAt: Date;
+  readonly lastSeenAt: Date | null;
+  readonly revokedAt: Date | null;
+  readonly clockOffsetUs: string | null;
+  readonly cost: AgentCost | null;
+}
+
+const AGENT_COLUMNS = `
+  id, hostname, labels, agent_version AS "agentVersion", kernel, architecture, capabilities, enrolled_at AS "enrolledAt",
+  last_seen_at AS "lastSeenAt", revoked_at AS "revokedAt", clock_offset_us AS "clockOffsetUs", cost`;
+
+export interface AgentFilter {
+  readonly selector: Selector;
+  readonly status: Agent['status'] | undefined;
+  readonly includeRevoked: boolean;
+}
+
+/** The rows of agents as the REST API reads and changes them. */
+@Injectable()
+export class AgentStore {
+  constructor(
+    private readonly database: DataSource,
+    private readonly liveness: AgentLiveness,
+  ) {}
+
+  /** Newest first. */
+  async list(filter: AgentFilter, afterId: string | null, limit: number): Promise<Agent[]> {
+    const condition = labelCondition(filter.selector, 'labels', 6);
+    const rows: AgentRow[] = await this.database.query(
+      `SELECT * FROM (SELECT ${AGENT_COLUMNS}, ${this.liveness.onlineSql('agent', '$1')} AS online FROM agent
+                       WHERE ($2 OR revoked_at IS NULL) AND ($3::uuid IS NULL OR id < $3) AND ${condition.sql}) AS found
+        WHERE $4::boolean IS NULL OR online = $4
+        ORDER BY id DESC LIMIT $5`,
+      [
+        this.liveness.offlineAfterSeconds,
+        filter.includeRevoked,
+        afterId,
+        filter.status === undefined ? null : filter.status === 'online',
+        limit,
+        ...condition.parameters,
+      ],
+    );
+    return rows.map(toAgent);
+  }
+
+  async find(id: string): Promise<Agent | null> {
+    const rows: AgentRow[] = await this.database.query(
+      `SELECT ${AGENT_COLUMNS}, ${this.liveness.onlineSql('agent', '$1')} AS online FROM agent WHERE id = $2`,
+      [this.liveness.offlineAfterSeconds, id],
+    );
+    return rows[0] === undefined ? null : toAgent(rows[0]);
+  }
+
+  /** Sets labels over those of the agent and its join token; null takes one away. The labels that result, or null without such an agent. */
+  async assignLabels(
+    manager: EntityManager,
+    id: string,
+    labels: Readonly<Record<string, string | null>>,
+  ): Promise<Labels | null> {
+    const [rows] = (await manager.query(
+      `UPDATE agent SET assigned_labels = assigned_labels || $2::jsonb
+        WHERE id = $1 AND revoked_at IS NULL RETURNING labels`,
+      [id, JSON.stringify(labels)],
+    )) as [{ readonly labels: Labels }[], number];
+    return rows[0]?.labels ?? null;
+  }
+
+  /** Whether there was one that was not revoked yet. */
+  async revoke(manager: EntityManager, id: string): Promise<boolean> {
+    const [, affected] = (await manager.query(
+      'UPDATE agent SET revoked_at = now(), link_id = NULL WHERE id = $1 AND revoked_at IS NULL',
+      [id],
+    )) as [unknown, number];
+    return affected === 1;
+  }
+}
+
+function toAgent(row: AgentRow): Agent {
+  return {
+    id: row.id,
+    hostname: row.hostname,
+    status: row.online ? 'online' : 'offline',
+    labels: row.labels,
+    agentVersion: row.agentVersion,
+    kernel: row.kernel,
+    architecture: row.architecture,
+    capabilities: row.capabilities,
+    enrolledAt: formatDate(row.enrolledAt),
+    lastSeenAt: row.lastSeenAt && formatDate(row.lastSeenAt),
+    revokedAt: row.revokedAt && formatDate(row.revokedAt),
+    clockOffsetUs: row.clockOffsetUs === null ? null : Number(row.clockOffsetUs),
+    cost: row.cost,
+    loss: NO_LOSS,
+  };
+}

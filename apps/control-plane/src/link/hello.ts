@@ -1,0 +1,120 @@
+import type { Agent, AgentCost } from '@synscope/api-contract';
+import {
+  type AgentCost as AgentCostMessage,
+  type Hello,
+  SessionState,
+  type SessionStatus,
+} from '@synscope/protocol';
+import type { Arrival } from '../agents/agent-presence.store.js';
+import { claimedHostname, claimedLabels, claimedText } from '../grpc/agent-claims.js';
+import { GrpcStatusError } from '../grpc/grpc-status.js';
+import { uuidFromBytes } from '../grpc/uuid-bytes.js';
+import type { ReportedStatus } from '../trace-sessions/session-targets.js';
+
+/** The protocol version that this control plane speaks. */
+const PROTOCOL_VERSION = 1;
+
+const MAX_CAPABILITIES = 64;
+const MAX_HELD_SESSIONS = 1_024;
+const MAX_HOOKS = 64;
+const MAX_SENTENCE_CHARACTERS = 1_000;
+
+/** A Hello whose every field is within its bounds. */
+export interface Greeting {
+  readonly arrival: Omit<Arrival, 'agentId' | 'linkId'>;
+  readonly held: readonly ReportedStatus[];
+}
+
+/** Throws GrpcStatusError that names the field. */
+export function readHello(hello: Hello): Greeting {
+  if (hello.protocolVersion !== PROTOCOL_VERSION) {
+    throw invalid(
+      `hello.protocol_version is ${hello.protocolVersion}; this control plane speaks ${PROTOCOL_VERSION}, so update the older of the two`,
+    );
+  }
+  const bootId = uuidFromBytes(hello.bootId);
+  if (bootId === null) throw invalid(`hello.boot_id has ${hello.bootId.length} bytes, expected 16`);
+  if (hello.sessions.length > MAX_HELD_SESSIONS) {
+    throw invalid(
+      `hello.sessions has ${hello.sessions.length} entries, at most ${MAX_HELD_SESSIONS} are allowed`,
+    );
+  }
+  return {
+    arrival: {
+      bootId,
+      hostname: claimedHostname(hello.hostname),
+      agentVersion: claimedText('hello.agent_version', hello.agentVersion, 100),
+      kernel: claimedText('hello.kernel', hello.kernel, 200),
+      architecture: claimedText('hello.architecture', hello.architecture, 100),
+      labels: claimedLabels(hello.labels),
+      capabilities: readCapabilities(hello),
+    },
+    held: hello.sessions.map((status, index) => readStatus(`hello.sessions[${index}]`, status)),
+  };
+}
+
+function readCapabilities({ capabilities }: Hello): Agent['capabilities'] {
+  if (capabilities.length > MAX_CAPABILITIES) {
+    throw invalid(
+      `hello.capabilities has ${capabilities.length} entries, at most ${MAX_CAPABILITIES} are allowed`,
+    );
+  }
+  return capabilities.map(({ name, available, detail }, index) => ({
+    name: claimedText(`hello.capabilities[${index}].name`, name, 100),
+    available,
+    detail: claimedText(`hello.capabilities[${index}].detail`, detail, MAX_SENTENCE_CHARACTERS),
+  }));
+}
+
+const STATES: Readonly<Record<SessionState, ReportedStatus['state'] | null>> = {
+  [SessionState.UNSPECIFIED]: null,
+  [SessionState.PENDING]: 'pending',
+  [SessionState.RUNNING]: 'running',
+  [SessionState.DONE]: 'done',
+  [SessionState.FAILED]: 'failed',
+};
+
+/** `field` is what the message is called in an error. */
+export function readStatus(field: string, status: SessionStatus): ReportedStatus {
+  const sessionId = uuidFromBytes(status.sessionId);
+  if (sessionId === null)
+    throw invalid(`${field}.session_id has ${status.sessionId.length} bytes, expected 16`);
+  // An enum of proto3 is open: any number may come.
+  const state = STATES[status.state] ?? null;
+  if (state === null) throw invalid(`${field}.state is ${status.state}, which is no state`);
+  if (status.hooks.length > MAX_HOOKS) {
+    throw invalid(`${field}.hooks has ${status.hooks.length} entries, at most ${MAX_HOOKS} are allowed`);
+  }
+  return {
+    sessionId,
+    state,
+    error: status.error === '' ? null : claimedText(`${field}.error`, status.error, MAX_SENTENCE_CHARACTERS),
+    hooks: status.hooks.map((hook, index) => claimedText(`${field}.hooks[${index}]`, hook, 100)),
+    recordCount: safeNumber(`${field}.record_count`, status.recordCount),
+  };
+}
+
+/** Null is what was not measured. */
+export function readCost(cost: AgentCostMessage): AgentCost {
+  const value = (field: string, given: bigint | undefined) =>
+    given === undefined ? null : safeNumber(`heartbeat.cost.${field}`, given);
+  return {
+    bpfRunTimeNs: value('bpf_run_time_ns', cost.bpfRunTimeNs),
+    bpfRunCount: value('bpf_run_count', cost.bpfRunCount),
+    bpfSampledNs: value('bpf_sampled_ns', cost.bpfSampledNs),
+    agentResidentBytes: value('agent_resident_bytes', cost.agentResidentBytes),
+    probeResidentBytes: value('probe_resident_bytes', cost.probeResidentBytes),
+    agentCpuUs: value('agent_cpu_us', cost.agentCpuUs),
+    probeCpuUs: value('probe_cpu_us', cost.probeCpuUs),
+  };
+}
+
+function safeNumber(field: string, value: bigint): number {
+  if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER))
+    throw invalid(`${field} is ${value}, out of range`);
+  return Number(value);
+}
+
+function invalid(message: string): GrpcStatusError {
+  return new GrpcStatusError('INVALID_ARGUMENT', message);
+}

@@ -1,0 +1,77 @@
+import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
+import { grpcServiceDefinition, LinkService as LinkDescription } from '@synscope/protocol';
+import { agentIdOf } from '../certificate-authority/certificates.js';
+import { GrpcServer } from '../grpc/grpc-server.js';
+import { GrpcStatusError } from '../grpc/grpc-status.js';
+import { AgentArrivals } from './agent-arrivals.js';
+import { type AgentCall, AgentStream } from './agent-stream.js';
+import { readConnectMessage } from './connect-message.js';
+import { LinkService } from './link.service.js';
+import { StreamRegistry } from './stream-registry.js';
+
+const SHUTTING_DOWN = 'the control plane is shutting down; reconnect';
+
+/** synscope.agent.v1.LinkService on the wire. */
+@Injectable()
+export class LinkEndpoint implements OnModuleInit, BeforeApplicationShutdown {
+  private readonly serving = new Set<Promise<void>>();
+  private shuttingDown = false;
+
+  constructor(
+    private readonly server: GrpcServer,
+    private readonly streams: StreamRegistry,
+    private readonly arrivals: AgentArrivals,
+    private readonly duties: LinkService,
+  ) {}
+
+  onModuleInit(): void {
+    const { connect, ...others } = grpcServiceDefinition(LinkDescription);
+    if (connect === undefined) throw new Error('LinkService has no Connect');
+    this.server.register({
+      definition: { ...others, connect: { ...connect, requestDeserialize: readConnectMessage } },
+      implementation: { connect: (call: AgentCall) => this.connected(call) },
+      drain: () => this.drain(),
+    });
+  }
+
+  /** The database is still there: what the ends of the streams change is written. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.drain();
+    await Promise.all(this.serving);
+  }
+
+  private drain(): void {
+    this.shuttingDown = true;
+    for (const stream of this.streams.all()) stream.end(new GrpcStatusError('UNAVAILABLE', SHUTTING_DOWN));
+  }
+
+  private connected(call: AgentCall): void {
+    // Empty unless the certificate was verified against our authority.
+    const certificate = call.getAuthContext().sslPeerCertificate;
+    const agentId = certificate === undefined ? null : agentIdOf(certificate.raw);
+    if (certificate === undefined || agentId === null) {
+      call.emit(
+        'error',
+        new GrpcStatusError(
+          'UNAUTHENTICATED',
+          'a client certificate of this control plane is needed; enrol with a join token to get one',
+        ),
+      );
+      return;
+    }
+    if (this.shuttingDown) {
+      call.emit('error', new GrpcStatusError('UNAVAILABLE', SHUTTING_DOWN));
+      return;
+    }
+    const stream = new AgentStream(call, agentId, Date.parse(certificate.valid_to), this.duties);
+    const served = this.serve(stream).finally(() => this.serving.delete(served));
+    this.serving.add(served);
+  }
+
+  private async serve(stream: AgentStream): Promise<void> {
+    this.streams.opened(stream);
+    const reason = await stream.run();
+    if (this.streams.closed(stream)) await this.arrivals.leave(stream, reason);
+  }
+}

@@ -1,0 +1,39 @@
+import type { AgentCost } from '@synscope/api-contract';
+import type { Certificate } from '@synscope/protocol';
+import type { GrpcStatusError } from '../grpc/grpc-status.js';
+import type { Desired, ReportedStatus } from '../trace-sessions/session-targets.js';
+import type { AgentStream } from './agent-stream.js';
+import type { Greeting } from './hello.js';
+
+export interface Arrived {
+  readonly welcome: {
+    readonly agentId: Uint8Array;
+    readonly heartbeatIntervalMs: number;
+    readonly leaseMs: number;
+    readonly serverTimeUs: bigint;
+  };
+  readonly desired: Desired;
+}
+
+/** Where batches go. Ingest's contract, as far as a stream needs it. */
+export interface BatchSink {
+  /** Resolves once there is room for another batch of whomever. */
+  ready(): Promise<void>;
+  /** Resolves after the commit; rejects if the batch can never be stored. A database that is away is waited for. */
+  submit(batch: {
+    readonly agentId: string;
+    readonly bootId: string;
+    readonly bytes: Uint8Array;
+  }): Promise<{ readonly seq: bigint | number }>;
+}
+
+/** What a stream asks of the rest. */
+export interface StreamDuties {
+  readonly batches: BatchSink;
+  arrive(stream: AgentStream, greeting: Greeting): Promise<Arrived>;
+  alive(stream: AgentStream, sentAtUs: bigint, cost: AgentCost | null): void;
+  report(stream: AgentStream, status: ReportedStatus): Promise<void>;
+  renew(stream: AgentStream, signingRequest: Uint8Array): Promise<Certificate>;
+  /** What an error means to the agent. */
+  toStatus(error: unknown, stream: AgentStream): GrpcStatusError;
+}

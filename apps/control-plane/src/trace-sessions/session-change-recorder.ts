@@ -1,0 +1,36 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import type { Actor } from '../access/actor.js';
+import { AuditTrail } from '../audit/audit-trail.js';
+import { ChangeFeed } from '../change-feed/change-feed.js';
+import { SessionProgress } from './session-progress.js';
+
+export interface SessionChange {
+  readonly id: string;
+  readonly action: 'trace_session.create' | 'trace_session.stop';
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+/** Whoever starts or stops a session leaves a trace and tells all replicas. */
+@Injectable()
+export class SessionChangeRecorder {
+  constructor(
+    private readonly audit: AuditTrail,
+    private readonly changes: ChangeFeed,
+    private readonly progress: SessionProgress,
+  ) {}
+
+  async changed(manager: EntityManager, actor: Actor, { id, action, detail }: SessionChange): Promise<void> {
+    await this.audit.record(manager, actor, {
+      action,
+      resource: { kind: 'trace_session', id },
+      ...(detail && { detail }),
+    });
+    await this.changes.announce(manager, [{ kind: 'session', id }]);
+  }
+
+  /** After the commit: its end is looked at in time. */
+  started(durationSeconds: number): void {
+    this.progress.expectEnd(durationSeconds * 1_000);
+  }
+}

@@ -1,0 +1,221 @@
+import { Injectable } from '@nestjs/common';
+import type { TraceSessionSpec } from '@synscope/api-contract';
+import type { Selector } from '@synscope/selector';
+import { DataSource, type EntityManager } from 'typeorm';
+import { labelCondition } from '../database/label-condition.js';
+import { SESSION_SLOTS } from './trace-session.errors.js';
+
+/** Any constants that no other advisory lock uses. */
+const MATCHING_LOCK = 79_667_376;
+
+export type ObservedState = 'pending' | 'running' | 'done' | 'failed';
+
+/** What an agent says about a session that it holds or held. */
+export interface ReportedStatus {
+  readonly sessionId: string;
+  readonly state: ObservedState;
+  readonly error: string | null;
+  readonly hooks: readonly string[];
+  readonly recordCount: number;
+}
+
+/** An open session as one agent stands to it. `target` is null if the agent has never matched. */
+export interface OpenSessionForAgent {
+  readonly sessionId: string;
+  readonly selector: string;
+  readonly target: { readonly desired: 'running' | 'ended'; readonly ended: boolean } | null;
+}
+
+export interface DesiredRow {
+  readonly agentId: string;
+  readonly sessionId: string;
+  readonly spec: TraceSessionSpec;
+  readonly endsAt: Date;
+}
+
+/** What became of a status. */
+export interface StatusOutcome {
+  readonly sessionId: string;
+  /** Whether the target's state is another one now, which may change the session's. */
+  readonly changed: boolean;
+}
+
+/** One row per session and agent: what the agent should be doing, and what it says that it does. */
+@Injectable()
+export class SessionTargetStore {
+  constructor(private readonly database: DataSource) {}
+
+  /**
+   * While labels of agents are matched with sessions nobody may create a session, and the other way round: otherwise each could miss what
+   * the other has not committed yet, and the agent would never get the session. Held until the end of the transaction.
+   */
+  async lockMatching(manager: EntityManager, mode: 'agent' | 'session'): Promise<void> {
+    const lock = mode === 'agent' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock';
+    await manager.query(`SELECT ${lock}($1)`, [MATCHING_LOCK]);
+  }
+
+  /** Makes a target of every agent that matches. How many they are. */
+  async insertMatching(manager: EntityManager, sessionId: string, selector: Selector): Promise<number> {
+    const condition = labelCondition(selector, 'labels', 2);
+    const rows: unknown[] = await manager.query(
+      `INSERT INTO session_target (session_id, agent_id)
+       SELECT $1, id FROM agent WHERE revoked_at IS NULL AND ${condition.sql} RETURNING agent_id`,
+      [sessionId, ...condition.parameters],
+    );
+    return rows.length;
+  }
+
+  /** Agents that match and hold as many sessions as they can. */
+  async withoutSlot(
+    manager: EntityManager,
+    selector: Selector,
+  ): Promise<readonly { readonly hostname: string }[]> {
+    const condition = labelCondition(selector, 'agent.labels', 2);
+    return manager.query(
+      `SELECT agent.hostname FROM agent
+         JOIN session_target held ON held.agent_id = agent.id AND held.ended_at IS NULL AND held.desired = 'running'
+        WHERE agent.revoked_at IS NULL AND ${condition.sql}
+        GROUP BY agent.id HAVING count(*) >= $1 ORDER BY agent.hostname`,
+      [SESSION_SLOTS, ...condition.parameters],
+    );
+  }
+
+  async openSessionsFor(manager: EntityManager, agentId: string): Promise<readonly OpenSessionForAgent[]> {
+    const rows: {
+      sessionId: string;
+      selector: string;
+      desired: 'running' | 'ended' | null;
+      ended: boolean;
+    }[] = await manager.query(
+      `SELECT s.id AS "sessionId", s.selector, t.desired, t.ended_at IS NOT NULL AS ended
+           FROM trace_session s LEFT JOIN session_target t ON t.session_id = s.id AND t.agent_id = $1
+          WHERE s.ended_at IS NULL ORDER BY s.created_at, s.id`,
+      [agentId],
+    );
+    return rows.map(({ sessionId, selector, desired, ended }) => ({
+      sessionId,
+      selector,
+      target: desired === null ? null : { desired, ended },
+    }));
+  }
+
+  /** Adds a late joiner; without a slot left it has failed from the start. */
+  async join(manager: EntityManager, agentId: string, sessionId: string): Promise<void> {
+    await manager.query(
+      `WITH held AS (SELECT count(*) >= $3 AS full FROM session_target
+                      WHERE agent_id = $1 AND ended_at IS NULL AND desired = 'running')
+       INSERT INTO session_target (session_id, agent_id, observed, error, ended_at)
+       SELECT $2, $1, CASE WHEN held.full THEN 'failed' ELSE 'pending' END,
+              CASE WHEN held.full THEN 'the agent runs as many sessions as it can (' || $3 || ')' END,
+              CASE WHEN held.full THEN now() END
+         FROM held ON CONFLICT DO NOTHING`,
+      [agentId, sessionId, SESSION_SLOTS],
+    );
+  }
+
+  async setDesired(
+    manager: EntityManager,
+    agentId: string,
+    sessionIds: readonly string[],
+    desired: 'running' | 'ended',
+  ): Promise<void> {
+    await manager.query(
+      'UPDATE session_target SET desired = $3 WHERE agent_id = $1 AND session_id = ANY($2) AND ended_at IS NULL',
+      [agentId, sessionIds, desired],
+    );
+  }
+
+  /** Takes in what the agent says. A target that has ended stays ended; only its count may still rise. */
+  async applyStatuses(
+    manager: EntityManager,
+    agentId: string,
+    statuses: readonly ReportedStatus[],
+  ): Promise<readonly StatusOutcome[]> {
+    if (statuses.length === 0) return [];
+    const [rows] = (await manager.query(
+      `WITH reported AS (
+         SELECT * FROM jsonb_to_recordset($2::jsonb)
+           AS r ("sessionId" uuid, state text, error text, hooks jsonb, "recordCount" bigint)),
+       before AS (
+         SELECT t.session_id, t.observed, t.ended_at FROM session_target t JOIN reported r ON r."sessionId" = t.session_id
+          WHERE t.agent_id = $1 ORDER BY t.session_id FOR NO KEY UPDATE OF t)
+       UPDATE session_target t
+          SET observed = CASE WHEN b.ended_at IS NULL THEN r.state ELSE t.observed END,
+              error = CASE WHEN b.ended_at IS NULL THEN r.error ELSE t.error END,
+              hooks = CASE WHEN b.ended_at IS NULL AND r.hooks <> '[]' THEN r.hooks ELSE t.hooks END,
+              record_count = greatest(t.record_count, r."recordCount"),
+              started_at = CASE WHEN r.state IN ('running', 'done') THEN coalesce(t.started_at, now()) ELSE t.started_at END,
+              ended_at = CASE WHEN b.ended_at IS NULL AND r.state IN ('done', 'failed') THEN now() ELSE t.ended_at END
+         FROM before b JOIN reported r ON r."sessionId" = b.session_id
+        WHERE t.agent_id = $1 AND t.session_id = b.session_id
+       RETURNING t.session_id AS "sessionId", b.ended_at IS NULL AND b.observed <> t.observed AS changed`,
+      [agentId, JSON.stringify(statuses)],
+    )) as [StatusOutcome[], number];
+    return rows;
+  }
+
+  /** A new process on the host: its counts begin at zero, and what failed in the old one gets another chance. */
+  async beginBoot(manager: EntityManager, agentId: string): Promise<void> {
+    await manager.query(
+      `UPDATE session_target SET
+              earlier_record_count = earlier_record_count + record_count, record_count = 0,
+              observed = 'pending', error = NULL, ended_at = NULL
+         FROM trace_session s
+        WHERE s.id = session_id AND s.ended_at IS NULL AND agent_id = $1 AND desired = 'running' AND observed <> 'done'`,
+      [agentId],
+    );
+  }
+
+  /** What the agent does not hold although the rows say so: it is to begin (again), or it has ended while nobody listened. */
+  async reconcileAbsent(
+    manager: EntityManager,
+    agentId: string,
+    heldSessionIds: readonly string[],
+  ): Promise<readonly string[]> {
+    const [rows] = (await manager.query(
+      `UPDATE session_target SET
+              observed = CASE WHEN desired = 'running' THEN 'pending' ELSE 'done' END,
+              ended_at = CASE WHEN desired = 'running' THEN NULL ELSE now() END
+        WHERE agent_id = $1 AND ended_at IS NULL AND session_id <> ALL($2)
+          AND (desired = 'ended' OR observed = 'running')
+       RETURNING session_id AS "sessionId"`,
+      [agentId, heldSessionIds],
+    )) as [{ sessionId: string }[], number];
+    return rows.map((row) => row.sessionId);
+  }
+
+  async failAll(manager: EntityManager, agentId: string, error: string): Promise<readonly string[]> {
+    const [rows] = (await manager.query(
+      `UPDATE session_target SET desired = 'ended', observed = 'failed', error = $2, ended_at = now()
+        WHERE agent_id = $1 AND ended_at IS NULL RETURNING session_id AS "sessionId"`,
+      [agentId, error],
+    )) as [{ sessionId: string }[], number];
+    return rows.map((row) => row.sessionId);
+  }
+
+  /** The number of this answer: taken before its rows are read, so that a later answer to the same agent never has older rows. */
+  async nextRevision(): Promise<bigint> {
+    const rows: { revision: string }[] = await this.database.query(
+      `SELECT nextval('desired_sessions_revision') AS revision`,
+    );
+    return BigInt(rows[0]?.revision ?? 0);
+  }
+
+  async desiredOf(agentIds: readonly string[]): Promise<readonly DesiredRow[]> {
+    return this.database.query(
+      `SELECT t.agent_id AS "agentId", s.id AS "sessionId", s.spec, s.ends_at AS "endsAt"
+         FROM session_target t JOIN trace_session s ON s.id = t.session_id
+        WHERE t.agent_id = ANY($1) AND t.ended_at IS NULL AND t.desired = 'running' AND s.ended_at IS NULL
+        ORDER BY s.created_at, s.id`,
+      [agentIds],
+    );
+  }
+
+  async agentsOf(sessionId: string): Promise<readonly string[]> {
+    const rows: { agentId: string }[] = await this.database.query(
+      'SELECT agent_id AS "agentId" FROM session_target WHERE session_id = $1',
+      [sessionId],
+    );
+    return rows.map((row) => row.agentId);
+  }
+}

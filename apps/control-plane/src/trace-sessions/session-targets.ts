@@ -1,0 +1,114 @@
+import { Injectable } from '@nestjs/common';
+import type { Labels } from '@synscope/api-contract';
+import type { DesiredSession } from '@synscope/protocol';
+import { matches, parseSelector } from '@synscope/selector';
+import { DataSource, type EntityManager } from 'typeorm';
+import { ChangeFeed } from '../change-feed/change-feed.js';
+import { SessionProgress } from './session-progress.js';
+import { toDesiredSession } from './session-spec.js';
+import { type ReportedStatus, SessionTargetStore } from './session-target.store.js';
+
+export type { ReportedStatus } from './session-target.store.js';
+
+/** Everything that one agent should be running. */
+export interface Desired {
+  readonly revision: bigint;
+  readonly sessions: readonly DesiredSession[];
+}
+
+/** An agent at the begin of a stream, as far as sessions are concerned. */
+export interface ArrivedAgent {
+  readonly agentId: string;
+  readonly labels: Labels;
+  readonly newBoot: boolean;
+  /** Every session that it holds. */
+  readonly held: readonly ReportedStatus[];
+}
+
+/** What agents have to do with sessions, for the features that know agents: the link, and the administration of agents. */
+@Injectable()
+export class SessionTargets {
+  constructor(
+    private readonly database: DataSource,
+    private readonly store: SessionTargetStore,
+    private readonly progress: SessionProgress,
+    private readonly changes: ChangeFeed,
+  ) {}
+
+  /** Brings the rows in line with what the agent holds, and matches it with sessions that began without it. */
+  async agentArrived(
+    manager: EntityManager,
+    { agentId, labels, newBoot, held }: ArrivedAgent,
+  ): Promise<void> {
+    if (newBoot) await this.store.beginBoot(manager, agentId);
+    const outcomes = await this.store.applyStatuses(manager, agentId, held);
+    const absent = await this.store.reconcileAbsent(
+      manager,
+      agentId,
+      held.map((status) => status.sessionId),
+    );
+    await this.announce(manager, [...outcomes.map((outcome) => outcome.sessionId), ...absent]);
+    await this.labelsChanged(manager, agentId, labels);
+  }
+
+  /** Sessions that match the labels now begin on the agent; those that no longer do end there. */
+  async labelsChanged(manager: EntityManager, agentId: string, labels: Labels): Promise<void> {
+    await this.store.lockMatching(manager, 'agent');
+    const changed: string[] = [];
+    for (const { sessionId, selector, target } of await this.store.openSessionsFor(manager, agentId)) {
+      const matched = matches(parseSelector(selector), labels);
+      if (target === null) {
+        if (!matched) continue;
+        await this.store.join(manager, agentId, sessionId);
+      } else {
+        const desired = matched ? 'running' : 'ended';
+        if (target.ended || target.desired === desired) continue;
+        await this.store.setDesired(manager, agentId, [sessionId], desired);
+      }
+      changed.push(sessionId);
+    }
+    await this.announce(manager, changed);
+  }
+
+  async agentRevoked(manager: EntityManager, agentId: string): Promise<void> {
+    await this.announce(manager, await this.store.failAll(manager, agentId, 'the agent was revoked'));
+  }
+
+  /** Takes in what the agent says about its sessions. */
+  async statusesReported(agentId: string, statuses: readonly ReportedStatus[]): Promise<void> {
+    const outcomes = await this.database.transaction((manager) =>
+      this.store.applyStatuses(manager, agentId, statuses),
+    );
+    this.progress.touch(outcomes.filter((outcome) => outcome.changed).map((outcome) => outcome.sessionId));
+  }
+
+  /** What each of these agents should be running now. */
+  async desiredOf(agentIds: readonly string[]): Promise<ReadonlyMap<string, Desired>> {
+    const revision = await this.store.nextRevision();
+    const rows = Map.groupBy(await this.store.desiredOf(agentIds), (row) => row.agentId);
+    return new Map(
+      agentIds.map((agentId) => [
+        agentId,
+        {
+          revision,
+          sessions: (rows.get(agentId) ?? []).map(({ sessionId, spec, endsAt }) =>
+            toDesiredSession(sessionId, spec, endsAt),
+          ),
+        },
+      ]),
+    );
+  }
+
+  agentsOf(sessionId: string): Promise<readonly string[]> {
+    return this.store.agentsOf(sessionId);
+  }
+
+  private async announce(manager: EntityManager, sessionIds: readonly string[]): Promise<void> {
+    await this.changes.announce(
+      manager,
+      sessionIds.map((id) => ({ kind: 'session', id })),
+    );
+    // Before the commit: the look begins with a lock, and a look too early is repeated by the sweep at the latest.
+    this.progress.touch(sessionIds);
+  }
+}

@@ -1,0 +1,81 @@
+import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import type { TraceSession } from '@synscope/api-contract';
+import { hasEnded } from './next-state.js';
+import { SessionProgress } from './session-progress.js';
+
+/** Another replica may have taken the status that is waited for; this is how late that is noticed. Milliseconds. */
+const POLL_INTERVAL_MS = 1_000;
+
+/** Whether every agent that is online runs the session, or has failed or ended. */
+export function everyOnlineTargetBegan({ state, targets }: TraceSession): boolean {
+  return targets.pending === 0 || hasEnded(state);
+}
+
+/** Whether the session has ended, on every agent that is online too, so that its records have arrived. */
+export function endedEverywhere({ state, targets }: TraceSession): boolean {
+  return hasEnded(state) && targets.running === 0 && targets.pending === 0;
+}
+
+/** `?wait=`: answers when something is so, or when the time for it is over. */
+@Injectable()
+export class SessionWaiting implements BeforeApplicationShutdown {
+  private readonly shutdown = new AbortController();
+
+  constructor(private readonly progress: SessionProgress) {}
+
+  beforeApplicationShutdown(): void {
+    this.shutdown.abort();
+  }
+
+  /** The session as it was read last: when `until` holds, after `seconds`, or when the control plane shuts down. */
+  async until(
+    read: () => Promise<TraceSession>,
+    until: (session: TraceSession) => boolean,
+    seconds: number,
+  ): Promise<TraceSession> {
+    let session = await read();
+    if (until(session) || seconds === 0) return session;
+    const deadline = Date.now() + seconds * 1_000;
+    const wake = new WakeUp();
+    const unsubscribe = this.progress.onLook(session.id, () => wake.up());
+    this.shutdown.signal.addEventListener('abort', () => wake.up(), { once: true });
+    try {
+      // A change between the first reading and the subscription would be missed.
+      wake.up();
+      for (;;) {
+        const remainingMs = deadline - Date.now();
+        if (remainingMs <= 0 || this.shutdown.signal.aborted) return session;
+        await wake.wait(Math.min(remainingMs, POLL_INTERVAL_MS));
+        session = await read();
+        if (until(session)) return session;
+      }
+    } finally {
+      unsubscribe();
+    }
+  }
+}
+
+/** Something to wait for that is not lost when it comes before the waiting. */
+class WakeUp {
+  private awake = false;
+  private resume: (() => void) | null = null;
+
+  up(): void {
+    this.awake = true;
+    this.resume?.();
+  }
+
+  async wait(timeoutMs: number): Promise<void> {
+    if (!this.awake) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, timeoutMs);
+        this.resume = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.awake = false;
+    this.resume = null;
+  }
+}

@@ -1,0 +1,194 @@
+import { Injectable } from '@nestjs/common';
+import {
+  formatDate,
+  NO_LOSS,
+  type SessionState,
+  type TargetCounts,
+  type TraceSession,
+  type TraceSessionSpec,
+} from '@synscope/api-contract';
+import type { Selector } from '@synscope/selector';
+import { DataSource, type EntityManager } from 'typeorm';
+import { AgentLiveness } from '../agent-liveness/agent-liveness.js';
+import { labelCondition } from '../database/label-condition.js';
+import { hasEnded } from './next-state.js';
+
+export interface NewSession {
+  readonly id: string;
+  readonly name: string | null;
+  readonly spec: TraceSessionSpec;
+  readonly createdBy: string | null;
+}
+
+interface SessionRow {
+  readonly id: string;
+  readonly name: string | null;
+  readonly state: SessionState;
+  readonly message: string | null;
+  readonly spec: TraceSessionSpec;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly endsAt: Date;
+  readonly endedAt: Date | null;
+  readonly pending: number;
+  readonly running: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly offline: number;
+  readonly records: string;
+}
+
+export interface MatchedAgent {
+  readonly agentId: string;
+  readonly hostname: string;
+  readonly online: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The rows of sessions as the REST API reads and makes them. */
+@Injectable()
+export class TraceSessionStore {
+  constructor(
+    private readonly database: DataSource,
+    private readonly liveness: AgentLiveness,
+  ) {}
+
+  async insert(manager: EntityManager, session: NewSession): Promise<void> {
+    await manager.query(
+      `INSERT INTO trace_session (id, name, selector, spec, created_by, ends_at)
+       VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))`,
+      [
+        session.id,
+        session.name,
+        session.spec.selector,
+        JSON.stringify(session.spec),
+        session.createdBy,
+        session.spec.durationSeconds,
+      ],
+    );
+  }
+
+  async find(id: string): Promise<TraceSession | null> {
+    const [session] = await this.read('s.id = $2', [id], 1);
+    return session ?? null;
+  }
+
+  /** Newest first. */
+  async list(
+    states: readonly SessionState[] | null,
+    afterId: string | null,
+    limit: number,
+  ): Promise<TraceSession[]> {
+    return this.read(
+      '($2::text[] IS NULL OR s.state = ANY($2)) AND ($3::uuid IS NULL OR s.id < $3)',
+      [states, afterId],
+      limit,
+    );
+  }
+
+  /** Ends an open session on request. Whether there was one that was open; null without such a session. */
+  async stop(manager: EntityManager, id: string): Promise<boolean | null> {
+    const rows: { readonly open: boolean }[] = await manager.query(
+      'SELECT ended_at IS NULL AS open FROM trace_session WHERE id = $1 FOR UPDATE',
+      [id],
+    );
+    if (rows[0] === undefined) return null;
+    if (!rows[0].open) return false;
+    await manager.query(
+      `UPDATE trace_session SET state = 'stopped', ended_at = now(), revision = revision + 1 WHERE id = $1`,
+      [id],
+    );
+    return true;
+  }
+
+  /** Agents that the selector matches, online ones first, and how many there are in all. */
+  async matching(
+    selector: Selector,
+    limit: number,
+  ): Promise<{
+    readonly matched: number;
+    readonly online: number;
+    readonly agents: readonly MatchedAgent[];
+  }> {
+    const condition = labelCondition(selector, 'labels', 3);
+    const rows: (MatchedAgent & { readonly matched: number; readonly onlineCount: number })[] =
+      await this.database.query(
+        `SELECT *, count(*) OVER ()::int AS matched, (count(*) FILTER (WHERE online) OVER ())::int AS "onlineCount"
+         FROM (SELECT id AS "agentId", hostname, labels, ${this.liveness.onlineSql('agent', '$1')} AS online
+                 FROM agent WHERE revoked_at IS NULL AND ${condition.sql}) AS found
+        ORDER BY online DESC, hostname, "agentId" LIMIT $2`,
+        [this.liveness.offlineAfterSeconds, limit, ...condition.parameters],
+      );
+    return { matched: rows[0]?.matched ?? 0, online: rows[0]?.onlineCount ?? 0, agents: rows };
+  }
+
+  private async read(
+    condition: string,
+    parameters: readonly unknown[],
+    limit: number,
+  ): Promise<TraceSession[]> {
+    const rows: SessionRow[] = await this.database.query(
+      `SELECT s.id, s.name, s.state, s.message, s.spec, s.created_at AS "createdAt", s.started_at AS "startedAt",
+              s.ends_at AS "endsAt", s.ended_at AS "endedAt", tally.*
+         FROM (SELECT * FROM trace_session s WHERE ${condition} ORDER BY s.id DESC LIMIT ${limit}) AS s
+         CROSS JOIN LATERAL (
+           SELECT (count(*) FILTER (WHERE state = 'pending'))::int AS pending,
+                  (count(*) FILTER (WHERE state = 'running'))::int AS running,
+                  (count(*) FILTER (WHERE state = 'done'))::int AS done,
+                  (count(*) FILTER (WHERE state = 'failed'))::int AS failed,
+                  (count(*) FILTER (WHERE state = 'offline'))::int AS offline,
+                  coalesce(sum(records), 0) AS records
+             FROM (SELECT ${targetStateSql(this.liveness.onlineSql('agent', '$1'))} AS state,
+                          t.record_count + t.earlier_record_count AS records
+                     FROM session_target t JOIN agent ON agent.id = t.agent_id WHERE t.session_id = s.id) AS target
+         ) AS tally
+        ORDER BY s.id DESC`,
+      [this.liveness.offlineAfterSeconds, ...parameters],
+    );
+    return rows.map(toTraceSession);
+  }
+}
+
+/** The state of a target as the API tells it: what the agent said last, unless it has not ended and is away. */
+export function targetStateSql(online: string): string {
+  return `CASE WHEN t.ended_at IS NULL AND NOT ${online} THEN 'offline' ELSE t.observed END`;
+}
+
+function toTraceSession(row: SessionRow): TraceSession {
+  const { pending, running, done, failed, offline } = row;
+  const targets = {
+    matched: pending + running + done + failed + offline,
+    pending,
+    running,
+    done,
+    failed,
+    offline,
+  };
+  const [probe = 'tcp_handshake'] = row.spec.probes;
+  return {
+    id: row.id,
+    name: row.name,
+    state: row.state,
+    message: row.message ?? messageFor(row.state, targets),
+    spec: row.spec,
+    createdAt: formatDate(row.createdAt),
+    startedAt: row.startedAt && formatDate(row.startedAt),
+    endsAt: formatDate(row.endsAt),
+    endedAt: row.endedAt && formatDate(row.endedAt),
+    targets,
+    recordCounts: { [probe]: Number(row.records) },
+    loss: NO_LOSS,
+  };
+}
+
+function messageFor(state: SessionState, targets: TargetCounts): string | null {
+  if (targets.matched === 0) {
+    return hasEnded(state)
+      ? 'No agent matched the selector while the session was open.'
+      : 'No agent matches the selector yet. One that joins before the end gets the session.';
+  }
+  if (!hasEnded(state) && targets.offline === targets.matched) {
+    return 'All agents that match are offline. They begin when they are back.';
+  }
+  return null;
+}

@@ -1,0 +1,35 @@
+import { Module } from '@nestjs/common';
+import { AgentLivenessModule } from '../agent-liveness/agent-liveness.module.js';
+import { AuditModule } from '../audit/audit.module.js';
+import { ChangeFeedModule } from '../change-feed/change-feed.module.js';
+import { LossSummariesModule } from '../loss-summaries/loss-summaries.module.js';
+import { SessionChangeRecorder } from './session-change-recorder.js';
+import { SessionProgress } from './session-progress.js';
+import { SessionProgressStore } from './session-progress.store.js';
+import { SessionStarter } from './session-starter.js';
+import { SessionTargetStore } from './session-target.store.js';
+import { SessionTargetList } from './session-target-list.js';
+import { SessionTargets } from './session-targets.js';
+import { SessionWaiting } from './session-waiting.js';
+import { TraceSessionController } from './trace-session.controller.js';
+import { TraceSessionService } from './trace-session.service.js';
+import { TraceSessionStore } from './trace-session.store.js';
+
+@Module({
+  imports: [AgentLivenessModule, AuditModule, ChangeFeedModule, LossSummariesModule],
+  controllers: [TraceSessionController],
+  providers: [
+    SessionChangeRecorder,
+    SessionProgress,
+    SessionProgressStore,
+    SessionStarter,
+    SessionTargetList,
+    SessionTargets,
+    SessionTargetStore,
+    SessionWaiting,
+    TraceSessionService,
+    TraceSessionStore,
+  ],
+  exports: [SessionTargets],
+})
+export class TraceSessionsModule {}

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { identifierOutputSchema } from './shared/identifier.js';
+import { listSchema, lossSchema, pageQuery } from './shared/list.js';
+import { queryBoolean } from './shared/query-values.js';
+import { labelKeySchema, labelValueSchema, selectorTextSchema } from './shared/selector.js';
+import { timestampSchema } from './shared/time.js';
+
+export const agentStatusSchema = z.enum(['online', 'offline'], 'expected online or offline');
+
+export const capabilitySchema = z
+  .strictObject({
+    name: z.string().meta({ example: 'tcp_handshake.server' }),
+    available: z.boolean(),
+    detail: z
+      .string()
+      .meta({ description: 'Why not, or what is inexact on this host; empty if all is well.' }),
+  })
+  .meta({ id: 'Capability', description: 'Something that the agent can or cannot measure on its host.' });
+
+const measured = () => z.int().min(0).nullable();
+
+export const agentCostSchema = z
+  .strictObject({
+    bpfRunTimeNs: measured().meta({
+      description: 'Run time of all our programs in the kernel, nanoseconds.',
+    }),
+    bpfRunCount: measured().meta({ description: 'How often they ran in that time.' }),
+    bpfSampledNs: measured().meta({ description: 'Over how long both were sampled, nanoseconds.' }),
+    agentResidentBytes: measured(),
+    probeResidentBytes: measured(),
+    agentCpuUs: measured().meta({ description: 'User and system time since its start, microseconds.' }),
+    probeCpuUs: measured().meta({ description: 'User and system time since its start, microseconds.' }),
+  })
+  .meta({ id: 'AgentCost', description: 'What the agent costs its host. Null is what was not measured.' });
+export type AgentCost = z.output<typeof agentCostSchema>;
+
+export const agentSchema = z
+  .strictObject({
+    id: identifierOutputSchema,
+    hostname: z.string().meta({ description: 'What the host calls itself.' }),
+    status: agentStatusSchema,
+    labels: z.record(z.string(), z.string()),
+    agentVersion: z.string().nullable(),
+    kernel: z.string().nullable().meta({ description: 'As `uname -r`.', example: '6.1.0-32-amd64' }),
+    architecture: z.string().nullable().meta({ description: 'As `uname -m`.', example: 'x86_64' }),
+    capabilities: z.array(capabilitySchema),
+    enrolledAt: timestampSchema,
+    lastSeenAt: timestampSchema.nullable(),
+    revokedAt: timestampSchema.nullable(),
+    clockOffsetUs: z.int().nullable().meta({
+      description:
+        'Its clock less the control plane’s, as its last heartbeat arrived, microseconds; the way here is in it.',
+    }),
+    cost: agentCostSchema.nullable(),
+    loss: lossSchema,
+  })
+  .meta({ id: 'Agent' });
+export type Agent = z.output<typeof agentSchema>;
+
+export const agentUpdateSchema = z
+  .strictObject({
+    labels: z
+      .record(labelKeySchema, labelValueSchema.nullable())
+      .refine((labels) => Object.keys(labels).length <= 64, 'at most 64 labels')
+      .meta({
+        description:
+          'Labels to set, over what the agent and its join token say; null takes one away. What is not named stays as it is.',
+        example: { env: 'prod', canary: null },
+      }),
+  })
+  .meta({ id: 'AgentUpdate' });
+export type AgentUpdate = z.output<typeof agentUpdateSchema>;
+
+export const agentListQuerySchema = z.strictObject({
+  ...pageQuery,
+  selector: selectorTextSchema.optional(),
+  status: agentStatusSchema.optional(),
+  includeRevoked: queryBoolean()
+    .default(false)
+    .meta({ description: 'Whether revoked agents are listed too.' }),
+});
+export type AgentListQuery = z.output<typeof agentListQuerySchema>;
+export const agentListSchema = listSchema('AgentList', agentSchema);
