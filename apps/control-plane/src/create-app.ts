@@ -8,6 +8,7 @@ import type { Configuration } from './config/configuration.js';
 import { formatListenAddress, type ListenAddress } from './config/value-schemas.js';
 import { prepareDatabase } from './database/prepare-database.js';
 import { HttpAdapter } from './http/http-adapter.js';
+import { addSecurityHeaders } from './http/security-headers.js';
 import { BoundAddresses } from './lifecycle/bound-addresses.js';
 import { prepareDataDirectory } from './lifecycle/data-directory.js';
 import { listenError } from './lifecycle/listen-error.js';
@@ -34,6 +35,7 @@ export async function createApp(
   });
   const adapter = new HttpAdapter(configuration.httpBodyLimitBytes);
   logRequests(adapter.getInstance(), logger);
+  addSecurityHeaders(adapter.getInstance());
   const app = await NestFactory.create<NestFastifyApplication>(applicationModule(configuration), adapter, {
     logger: new NestLogger(logger),
     bodyParser: false,

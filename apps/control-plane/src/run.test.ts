@@ -140,6 +140,16 @@ describe('the process', () => {
     expect(control.errors.join() + JSON.stringify(control.log)).not.toContain('hunter2');
   });
 
+  it('ends at once when it is asked to while it waits for the database', async () => {
+    const control = start({
+      DATABASE_URL: 'postgres://synscope@127.0.0.1:1/synscope',
+      SYNSCOPE_DATABASE_WAIT: '3s',
+    });
+    control.stop('SIGINT');
+    expect(await control.exitCode).toBe(0);
+    expect(control.log.map(({ msg }) => msg)).toContain('stopping on SIGINT, before the start was complete');
+  });
+
   it('does not wait for a database that refuses the password', async () => {
     const url = new URL(database.url);
     url.password = 'wrong';

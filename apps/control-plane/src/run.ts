@@ -30,7 +30,15 @@ export async function run(surroundings: ProcessSurroundings): Promise<number> {
 async function serve({ environment, stopRequested, onReady, ...given }: ProcessSurroundings): Promise<void> {
   const configuration = Configuration.fromEnvironment(environment);
   const logger = given.logger ?? createLogger(configuration);
-  const app = await createApp(configuration, logger);
+  const starting = createApp(configuration, logger);
+  const first = await Promise.race([starting, stopRequested]);
+  if (typeof first === 'string') {
+    // Nothing is served yet, and a migration that is cut off is rolled back; so there is nothing to wait for.
+    logger.info(`stopping on ${first}, before the start was complete`);
+    starting.then((app) => app.close()).catch(() => undefined);
+    return;
+  }
+  const app = first;
   const ready = { event: 'ready' as const, ...(await listen(app, configuration)) };
   // Whoever started the process waits for this one line, so it is written whatever the log level.
   logger.child({}, { level: 'info' }).info(ready, 'ready');

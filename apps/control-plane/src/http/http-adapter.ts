@@ -10,6 +10,8 @@ export class HttpAdapter extends FastifyAdapter {
     super({
       bodyLimit,
       genReqId: () => randomUUID(),
+      // For the whole request to arrive, in milliseconds: no one holds a connection by sending a byte now and then.
+      requestTimeout: 60_000,
       forceCloseConnections: 'idle',
       frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) =>
         sendProblem(reply, toApiError(error)),
