@@ -35,7 +35,7 @@ export class HandshakeService {
         fetch: async ({ after, limit, window }) => {
           const position = after && { latencyUs: after[0], id: after[1] };
           const found = await this.store.listByLatency(await scopeOf(window), position, limit, nowMs);
-          return found.map((item) => ({ item, position: [item.latencyUs, item.id] }));
+          return found.map((item) => ({ item, position: [item.latencyUs, item.id] as const }));
         },
       });
     }
@@ -44,7 +44,7 @@ export class HandshakeService {
       position: timePosition,
       fetch: async ({ after, limit, window }) => {
         const found = await this.store.listByTime(await scopeOf(window), after?.[0] ?? null, limit, nowMs);
-        return found.map((item) => ({ item, position: [item.id] }));
+        return found.map((item) => ({ item, position: [item.id] as const }));
       },
     });
   }

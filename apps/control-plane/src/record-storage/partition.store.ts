@@ -32,7 +32,7 @@ export class PartitionStore {
       // Replicas make partitions ahead at the same times.
       await client.query('SELECT pg_advisory_xact_lock($1, $2)', [LOCK_CLASS, LOCK_OF_CREATION]);
       const present = new Set((await this.#list(client, table)).map(({ hour }) => hour));
-      const missing = hours.filter((hour) => !present.has(hour));
+      const missing = [...new Set(hours)].filter((hour) => !present.has(hour));
       for (const hour of missing) await this.#createOne(client, table, hour);
       await client.query('COMMIT');
       return missing.length;

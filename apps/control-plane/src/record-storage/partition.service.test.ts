@@ -1,0 +1,137 @@
+import { createTestDatabase } from '@synscope/testing';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { Configuration } from '../config/configuration.js';
+import { createDatabasePool } from '../database/database-pool.js';
+import { MetricsRegistry } from '../metrics/metrics-registry.js';
+import { PartitionService } from './partition.service.js';
+import { PartitionStore } from './partition.store.js';
+import { partitionName } from './partition-name.js';
+
+const database = await createTestDatabase();
+const pool = createDatabasePool({
+  connectionString: database.url,
+  maximumConnections: 6,
+  statementTimeoutMs: 30_000,
+  onConnectionLost: () => {},
+});
+afterAll(async () => {
+  await pool.end();
+  await database.drop();
+});
+
+const HOUR_MS = 3_600_000;
+const now = Date.UTC(2026, 0, 31, 8, 30);
+const hour = now / HOUR_MS - 0.5;
+const store = new PartitionStore(pool);
+const service = () =>
+  new PartitionService(
+    store,
+    Configuration.fromEnvironment({ DATABASE_URL: database.url, SYNSCOPE_RECORD_RETENTION: '24h' }),
+    new MetricsRegistry(),
+  );
+const hours = async () => (await store.list('handshake')).map((partition) => partition.hour);
+
+async function insert(observedAt: string): Promise<void> {
+  await pool.query(
+    `INSERT INTO handshake (observed_at, outcome, role, flags, local_port, remote_port, id, agent_id, local_address, remote_address, session_ids)
+     VALUES ($1, 1, 1, 0, 1, 2, gen_random_uuid(), gen_random_uuid(), '::1', '::1', '{}')`,
+    [observedAt],
+  );
+}
+
+beforeEach(async () => {
+  for (const { name } of await store.list('handshake')) await pool.query(`DROP TABLE ${name}`);
+});
+
+describe('partitions', () => {
+  it('are made ahead of the hours to come, with the indexes and without vacuum after inserts', async () => {
+    await service().maintain(now);
+    expect(await hours()).toEqual([hour, hour + 1, hour + 2, hour + 3]);
+    const { rows } = await pool.query(
+      `SELECT reloptions, (SELECT count(*) FROM pg_index WHERE indrelid = c.oid) AS indexes FROM pg_class c WHERE relname = $1`,
+      [partitionName('handshake', hour)],
+    );
+    expect(rows).toEqual([{ reloptions: ['autovacuum_vacuum_insert_threshold=-1'], indexes: 3 }]);
+  });
+
+  it('are made once when several replicas make them at the same time', async () => {
+    await Promise.all([service().maintain(now), service().maintain(now), service().maintain(now)]);
+    expect(await hours()).toHaveLength(4);
+  });
+
+  it('of an old hour are made on demand', async () => {
+    await service().ensure([hour - 5, hour - 5]);
+    await insert(new Date(now - 5 * HOUR_MS).toISOString());
+    expect(await hours()).toEqual([hour - 5]);
+  });
+
+  it('are dropped when retention is over, with everything in them, and the others are kept', async () => {
+    await store.create('handshake', [hour - 30, hour - 26, hour - 25, hour - 1]);
+    await insert(new Date((hour - 30) * HOUR_MS).toISOString());
+    await service().maintain(now);
+    expect(await hours()).toEqual([hour - 25, hour - 1, hour, hour + 1, hour + 2, hour + 3]);
+    const { rows } = await pool.query('SELECT to_regclass($1) AS left', [
+      partitionName('handshake', hour - 30),
+    ]);
+    expect(rows).toEqual([{ left: null }]);
+  });
+
+  it('that an interrupted run left detached are dropped by the next', async () => {
+    await store.create('handshake', [hour - 40]);
+    const name = partitionName('handshake', hour - 40);
+    await pool.query(`ALTER TABLE handshake DETACH PARTITION ${name}`);
+    await service().maintain(now);
+    expect((await pool.query('SELECT to_regclass($1) AS left', [name])).rows).toEqual([{ left: null }]);
+  });
+
+  it('do not keep writers of other hours waiting while one is made or dropped', async () => {
+    await store.create('handshake', [hour, hour - 40]);
+    const writer = await pool.connect();
+    await writer.query('BEGIN');
+    await writer.query('LOCK TABLE handshake IN ROW EXCLUSIVE MODE');
+    await store.create('handshake', [hour + 1]);
+    await writer.query('ROLLBACK');
+    writer.release();
+    expect(await store.dropBefore('handshake', hour - 30)).toEqual([partitionName('handshake', hour - 40)]);
+  });
+
+  it('are left to the other replica that is at it', async () => {
+    const other = await pool.connect();
+    await other.query('SELECT pg_advisory_lock($1, $2)', [0x73796e73, 2]);
+    expect(await store.dropBefore('handshake', hour)).toBeNull();
+    await other.query('SELECT pg_advisory_unlock_all()');
+    other.release();
+    expect(await store.dropBefore('handshake', hour)).toEqual([]);
+  });
+
+  it('have their new blocks known to the time index after a summary', async () => {
+    const partitions = service();
+    await partitions.ensure([hour]);
+    await insert(new Date(now).toISOString());
+    await partitions.summarize();
+    await partitions.summarize();
+  });
+});
+
+it('deletes the ledger after retention, but keeps the last batch of each boot for longer', async () => {
+  const agent = '0198c0de-0000-7000-8000-000000000001';
+  const day = 24 * HOUR_MS;
+  const batch = (boot: number, seq: number, ageMs: number) =>
+    pool.query(
+      'INSERT INTO ingest_batch (agent_id, boot_id, seq, rows, received_at) VALUES ($1, $2, $3, 1, $4)',
+      [agent, `0198c0de-0000-7000-8000-00000000000${boot}`, seq, new Date(now - ageMs).toISOString()],
+    );
+  await batch(1, 1, 2 * day);
+  await batch(1, 2, 2 * day);
+  await batch(2, 1, 2 * day);
+  await batch(2, 2, day / 2);
+  await batch(3, 1, 100 * day);
+  await service().maintain(now);
+  const { rows } = await pool.query(
+    'SELECT right(boot_id::text, 1) AS boot, seq FROM ingest_batch ORDER BY 1, 2',
+  );
+  expect(rows).toEqual([
+    { boot: '1', seq: 2 },
+    { boot: '2', seq: 2 },
+  ]);
+});
