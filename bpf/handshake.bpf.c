@@ -19,14 +19,13 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Set by the loader before the load: whether bpf_get_netns_cookie() exists for sockops (5.14 and later). Without it, equal 4-tuples of
- * two namespaces at the same moment are taken for one. */
-const volatile bool has_netns_cookie = true;
+/* Set by the loader before the load: whether sockops programs may ask for the current task as a typed pointer, whose fields are plain
+ * loads. Else each field costs a call of bpf_probe_read_kernel(). */
+const volatile bool has_task_pointer = true;
 
 /* Set by the loader at run time. */
 volatile __u32 active_generation = 0;
-volatile __u32 epoch = 0;             /* of the attachment, from 1 */
-volatile __u64 sweep_now_ns = 0;      /* iter/bpf_map_elem: the time to compare with */
+volatile __u64 sweep_now_ns = 0;       /* iter/bpf_map_elem: the time to compare with */
 volatile __u64 accept_deadline_ns = 0; /* a record waits this long for accept() */
 volatile __u32 sweep_all = 0;          /* at detach: report what is established, count the rest as unfinished */
 struct filter filters[2];
@@ -40,48 +39,60 @@ struct {
 } records SEC(".maps");
 
 /*
+ * By socket cookie, which a request socket and its child share.
  * In: a SYN accepted into a request socket (TIMEOUT_INIT), or a child without one (cookie, Fast Open) at PASSIVE_ESTABLISHED_CB.
  * Out: accept(), CLOSE of the child, RST to the request; else the sweep: a request whose SYN-ACK retransmissions have stopped, a child
  * that waited longer than accept_deadline_ns. Every entry thus mirrors a socket of the kernel's own bounded queues and cannot outlive
- * it by more than one SYN-ACK timeout. Full: counted in pending_table_full, nothing is evicted.
+ * it by more than one SYN-ACK timeout. Full: counted in pending_table_full; nothing is evicted.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);
-	__type(key, struct connection_key);
+	__type(key, __u64);
 	__type(value, struct pending);
 } pendings SEC(".maps");
 
-/* In: TCP_CONNECT_CB. Out: the end of the attempt; the kernel frees it with the socket at the latest. */
+/*
+ * By socket cookie. Not in socket storage, which costs two allocations per connect() (measured: a preallocated table is cheaper by a third).
+ * In: TCP_CONNECT_CB. Out: the end of the attempt, which every socket in SYN_SENT comes to; what is left at detach, the loader removes.
+ * Full: counted in pending_table_full.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u64);
 	__type(value, struct attempt);
 } attempts SEC(".maps");
 
 /*
- * SYNs that were answered by cookie: RWND_INIT for a request that TIMEOUT_INIT did not follow. The last one of each CPU waits in
- * last_request, because the next callback decides. In: the next SYN on that CPU. Out: the handshake's end; unanswered ones are evicted,
- * which loses no record, only its FLAG_SYN_COOKIE.
+ * Where the request of a 4-tuple is, for RSTs. Direct-mapped: a newer request overwrites one with the same index, whose RST then goes
+ * unseen and which ends as timed_out. Entries are never removed: what they lead to is compared before it is believed.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, REQUEST_INDEX_SIZE);
+	__type(key, __u32);
+	__type(value, struct request_entry);
+} request_index SEC(".maps");
+
+/*
+ * SYNs that were answered by cookie, by hash of the 4-tuple: RWND_INIT for a request that TIMEOUT_INIT did not follow. The last one of each
+ * CPU waits in last_requests, because the next callback decides. In: the next SYN on that CPU. Out: the handshake's end; unanswered
+ * ones are evicted, which loses no record, only its FLAG_SYN_COOKIE.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
-	__type(key, struct connection_key);
+	__type(key, __u64);
 	__type(value, __u8);
 } cookie_syns SEC(".maps");
 
-struct last_request {
-	struct connection_key key;
-	__u64 undecided;
-};
-
+/* The hash of the last request on this CPU while it is undecided, else 0. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct last_request);
+	__type(value, __u64);
 } last_requests SEC(".maps");
 
 /* Filter criteria that name values; written by the loader only. */
@@ -161,24 +172,28 @@ static __always_inline __u64 slots_by_port(__u32 port, bool remote)
 	return slots ? *slots : 0;
 }
 
+static __always_inline __u64 slots_by_prefix(const __u8 address[16])
+{
+	struct prefix_key key = {.prefix_length = 8 + 128, .generation = generation()};
+	__u64 *slots;
+
+	__builtin_memcpy(key.address, address, 16);
+	slots = bpf_map_lookup_elem(&prefix_slots, &key);
+	return slots ? *slots : 0;
+}
+
 /* The slots that a connection may still match once its end is known. */
-static __always_inline __u64 candidate_slots(__u32 role, const struct connection_key *key)
+static __always_inline __u64 candidate_slots(__u32 role, const struct endpoints *ends)
 {
 	const struct filter *filter = &filters[generation()];
 	__u64 slots = filter->role_slots[role];
 
 	if (slots & ~filter->any_remote_port)
-		slots &= filter->any_remote_port | slots_by_port(key->remote_port, true);
+		slots &= filter->any_remote_port | slots_by_port(ends->remote_port, true);
 	if (slots & ~filter->any_local_port)
-		slots &= filter->any_local_port | slots_by_port(key->local_port, false);
-	if (slots & ~filter->any_remote_prefix) {
-		struct prefix_key prefix = {.prefix_length = 8 + 128, .generation = generation()};
-		__u64 *named;
-
-		__builtin_memcpy(prefix.address, key->remote_address, 16);
-		named = bpf_map_lookup_elem(&prefix_slots, &prefix);
-		slots &= filter->any_remote_prefix | (named ? *named : 0);
-	}
+		slots &= filter->any_local_port | slots_by_port(ends->local_port, false);
+	if (slots & ~filter->any_remote_prefix)
+		slots &= filter->any_remote_prefix | slots_by_prefix(ends->remote_address);
 	return slots;
 }
 
@@ -201,7 +216,7 @@ static __always_inline __u64 slots_by_outcome(__u64 slots, __u32 outcome, __u64 
 
 	slots &= filter->outcome_slots[outcome];
 	/* A failed handshake passes whatever time it took; so does one whose latency nobody can know. */
-	if (outcome == OUTCOME_ESTABLISHED && latency_ns != UNKNOWN_U64 && slots)
+	if (outcome == OUTCOME_ESTABLISHED && latency_ns != UNKNOWN_U64 && slots & ~filter->any_latency)
 		slots &= slots_by_latency(latency_ns);
 	return slots;
 }
@@ -209,8 +224,10 @@ static __always_inline __u64 slots_by_outcome(__u64 slots, __u32 outcome, __u64 
 /* Sampled by the client's ISN: both ends of a handshake, on whatever host, come to the same decision without talking. */
 static __always_inline __u64 slots_by_isn(__u64 slots, __u32 client_isn, bool known)
 {
+	if (!(slots & ~filters[generation()].unsampled))
+		return slots;
 	/* Knuth's multiplicative hash: 2^32 / golden ratio. */
-	return slots ? slots & slots_by_sample((known ? client_isn : bpf_get_prandom_u32()) * 2654435761U) : 0;
+	return slots & slots_by_sample((known ? client_isn : bpf_get_prandom_u32()) * 2654435761U);
 }
 
 /* ── Emit ───────────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -238,26 +255,25 @@ static __always_inline void submit_record(struct handshake_record *record)
 	bpf_ringbuf_submit(record, waiting >= WAKEUP_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void set_connection(struct handshake_record *record, const struct connection_key *key)
-{
-	__builtin_memcpy(record->local_address, key->local_address, 16);
-	__builtin_memcpy(record->remote_address, key->remote_address, 16);
-	record->local_port = key->local_port;
-	record->remote_port = key->remote_port;
-	record->reserved = 0;
-}
-
 /* ── Who and where ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* The name of the process, not of its thread: what ps and ss show. */
 static __always_inline __u32 current_process(char name[PROCESS_NAME_LENGTH], __u64 *cgroup_id)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	if (has_task_pointer) {
+		struct task_struct *task = bpf_get_current_task_btf();
 
-	BPF_CORE_READ_STR_INTO(&*(char(*)[PROCESS_NAME_LENGTH])name, leader, comm);
-	*cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	return BPF_CORE_READ(task, tgid);
+		bpf_probe_read_kernel(name, PROCESS_NAME_LENGTH, task->group_leader->comm);
+		*cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+		return task->tgid;
+	} else {
+		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+		struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+		bpf_probe_read_kernel(name, PROCESS_NAME_LENGTH, &leader->comm);
+		*cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+		return BPF_CORE_READ(task, tgid);
+	}
 }
 
 static __always_inline void set_ipv4(__u8 address[16], __u32 ipv4)
@@ -270,52 +286,66 @@ static __always_inline void set_ipv4(__u8 address[16], __u32 ipv4)
 	words[3] = ipv4;
 }
 
-static __always_inline void connection_of_sockops(struct bpf_sock_ops *ctx, struct connection_key *key)
-{
-	__u32 *local = (__u32 *)key->local_address;
-	__u32 *remote = (__u32 *)key->remote_address;
+/* The verifier lets the context be read by single words only; volatile keeps the compiler from joining two of them. */
+#define WORD(field) (*(const volatile __u32 *)&(field))
 
-	key->netns_cookie = has_netns_cookie ? bpf_get_netns_cookie(ctx) : 0;
+static __always_inline void endpoints_of_sockops(struct bpf_sock_ops *ctx, struct endpoints *ends)
+{
+	__u32 *local = (__u32 *)ends->local_address;
+	__u32 *remote = (__u32 *)ends->remote_address;
+
 	if (ctx->family == AF_INET) {
-		set_ipv4(key->local_address, ctx->local_ip4);
-		set_ipv4(key->remote_address, ctx->remote_ip4);
-		/* Keeps the two branches' loads apart: merged, they would need a computed context offset, which the verifier refuses. */
+		set_ipv4(ends->local_address, WORD(ctx->local_ip4));
+		set_ipv4(ends->remote_address, WORD(ctx->remote_ip4));
+		/* Nor may the branches share a load at a computed offset. */
 		__asm__ volatile("" ::: "memory");
 	} else {
-		local[0] = ctx->local_ip6[0];
-		local[1] = ctx->local_ip6[1];
-		local[2] = ctx->local_ip6[2];
-		local[3] = ctx->local_ip6[3];
-		remote[0] = ctx->remote_ip6[0];
-		remote[1] = ctx->remote_ip6[1];
-		remote[2] = ctx->remote_ip6[2];
-		remote[3] = ctx->remote_ip6[3];
+		local[0] = WORD(ctx->local_ip6[0]);
+		local[1] = WORD(ctx->local_ip6[1]);
+		local[2] = WORD(ctx->local_ip6[2]);
+		local[3] = WORD(ctx->local_ip6[3]);
+		remote[0] = WORD(ctx->remote_ip6[0]);
+		remote[1] = WORD(ctx->remote_ip6[1]);
+		remote[2] = WORD(ctx->remote_ip6[2]);
+		remote[3] = WORD(ctx->remote_ip6[3]);
 	}
-	key->local_port = ctx->local_port;
-	key->remote_port = bpf_ntohl(ctx->remote_port); /* the port is in the upper half, in network order */
-	key->reserved = 0;
+	ends->local_port = ctx->local_port;
+	ends->remote_port = bpf_ntohl(ctx->remote_port); /* the port is in the upper half, in network order */
+	ends->reserved = 0;
 }
 
-static __always_inline __u64 netns_cookie_of(struct net *net)
+/* Not 0. Two rounds of multiply and fold per word; the multipliers are the fractional parts of the golden ratio and of sqrt(3). */
+static __always_inline __u64 hash_endpoints(const struct endpoints *ends)
 {
-	if (!has_netns_cookie || !bpf_core_field_exists(net->net_cookie))
-		return 0;
-	return BPF_CORE_READ(net, net_cookie);
+	const __u64 *words = (const void *)ends;
+	__u64 hash = 0;
+
+	for (__u32 i = 0; i < sizeof(*ends) / sizeof(*words); i++) {
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ULL;
+		hash ^= hash >> 32;
+	}
+	hash *= 0xbb67ae8584caa73bULL;
+	hash ^= hash >> 29;
+	return hash ? hash : 1;
 }
 
-static __always_inline void connection_of_common(const struct sock_common *common, __u16 local_port, struct connection_key *key)
+static __always_inline bool same_endpoints(const struct endpoints *a, const struct endpoints *b)
 {
-	key->netns_cookie = netns_cookie_of(BPF_CORE_READ(common, skc_net.net));
-	if (BPF_CORE_READ(common, skc_family) == AF_INET) {
-		set_ipv4(key->local_address, BPF_CORE_READ(common, skc_rcv_saddr));
-		set_ipv4(key->remote_address, BPF_CORE_READ(common, skc_daddr));
-	} else {
-		BPF_CORE_READ_INTO((struct in6_addr *)key->local_address, common, skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO((struct in6_addr *)key->remote_address, common, skc_v6_daddr);
-	}
-	key->local_port = local_port;
-	key->remote_port = bpf_ntohs(BPF_CORE_READ(common, skc_dport));
-	key->reserved = 0;
+	const __u64 *left = (const void *)a, *right = (const void *)b;
+	__u64 difference = 0;
+
+	for (__u32 i = 0; i < sizeof(*a) / sizeof(*left); i++)
+		difference |= left[i] ^ right[i];
+	return !difference;
+}
+
+static __always_inline void set_endpoints(struct handshake_record *record, const struct endpoints *ends)
+{
+	__builtin_memcpy(record->local_address, ends->local_address, 16);
+	__builtin_memcpy(record->remote_address, ends->remote_address, 16);
+	record->local_port = ends->local_port;
+	record->remote_port = ends->remote_port;
+	record->reserved = 0;
 }
 
 static __always_inline __u16 socket_flags(struct tcp_sock *tp)
@@ -325,44 +355,42 @@ static __always_inline __u16 socket_flags(struct tcp_sock *tp)
 	return bpf_core_field_exists(mptcp->is_mptcp) && BPF_CORE_READ_BITFIELD_PROBED(mptcp, is_mptcp) ? FLAG_MPTCP : 0;
 }
 
+static __always_inline void count_table_full(void)
+{
+	struct counters *c = counters();
+
+	if (c)
+		c->pending_table_full++;
+}
+
 /* ── Client ─────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static __always_inline void client_begins(struct bpf_sock_ops *ctx)
 {
-	struct connection_key key;
-	struct bpf_sock *sk = ctx->sk;
-	struct attempt *attempt;
-	struct counters *c;
-	__u64 slots;
+	struct attempt attempt = {};
+	struct endpoints ends;
+	__u64 cookie;
 
-	connection_of_sockops(ctx, &key);
-	slots = candidate_slots(ROLE_CLIENT, &key);
-	if (!slots || !sk)
+	endpoints_of_sockops(ctx, &ends);
+	attempt.slots = candidate_slots(ROLE_CLIENT, &ends);
+	if (!attempt.slots)
 		return;
-	c = counters();
-	attempt = bpf_sk_storage_get(&attempts, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!attempt) {
-		if (c)
-			c->socket_storage++;
+	attempt.pid = current_process(attempt.process_name, &attempt.cgroup_id);
+	attempt.slots = slots_by_process_name(attempt.slots, attempt.process_name);
+	if (!attempt.slots)
 		return;
-	}
-	attempt->pid = current_process(attempt->process_name, &attempt->cgroup_id);
-	attempt->slots = slots_by_process_name(slots, attempt->process_name);
-	if (!attempt->slots) {
-		attempt->epoch = 0;
-		return;
-	}
-	attempt->revision = filters[generation()].revision;
-	attempt->retransmits_before = ctx->total_retrans;
-	attempt->simultaneous_open = 0;
-	attempt->epoch = epoch;
+	attempt.revision = filters[generation()].revision;
+	attempt.retransmits_before = ctx->total_retrans;
 	/* STATE_CB only for this socket, and only until its handshake ends. */
-	attempt->set_state_callback = !(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG);
-	if (attempt->set_state_callback)
+	attempt.set_state_callback = !(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG);
+	attempt.start_ns = bpf_ktime_get_ns();
+	cookie = bpf_get_socket_cookie(ctx);
+	if (bpf_map_update_elem(&attempts, &cookie, &attempt, BPF_ANY)) {
+		count_table_full();
+		return;
+	}
+	if (attempt.set_state_callback)
 		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
-	if (c)
-		c->attempts_begun++;
-	attempt->start_ns = bpf_ktime_get_ns();
 }
 
 static __always_inline __u32 outcome_of_error(int sk_err)
@@ -383,43 +411,18 @@ static __always_inline __u32 outcome_of_error(int sk_err)
 	}
 }
 
-static __always_inline void client_ends(struct bpf_sock_ops *ctx, bool established)
+static __always_inline void emit_client(struct bpf_sock_ops *ctx, struct tcp_sock *tp, const struct attempt *attempt, __u32 outcome)
 {
-	__u64 now = bpf_ktime_get_ns();
-	struct bpf_sock *sk = ctx->sk;
+	bool established = outcome == OUTCOME_ESTABLISHED;
+	__u64 now = bpf_ktime_get_ns(), slots = attempt->slots;
 	struct handshake_record *record;
-	struct connection_key key;
-	struct attempt *attempt;
-	struct tcp_sock *tp;
-	struct counters *c;
-	__u32 outcome, client_isn;
-	__u64 slots, latency;
+	struct endpoints ends;
+	__u32 client_isn;
 
-	if (!sk)
-		return;
-	attempt = bpf_sk_storage_get(&attempts, sk, NULL, 0);
-	if (!attempt || !attempt->epoch)
-		return;
-	if (attempt->set_state_callback)
-		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
-	if (attempt->epoch != epoch) {
-		attempt->epoch = 0; /* already counted as unfinished when that attachment ended */
-		return;
-	}
-	attempt->epoch = 0;
-	c = counters();
-	if (c)
-		c->attempts_ended++;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return;
-	outcome = established ? OUTCOME_ESTABLISHED : outcome_of_error(tp->inet_conn.icsk_inet.sk.sk_err);
-	latency = now - attempt->start_ns;
-	connection_of_sockops(ctx, &key);
-	slots = attempt->slots;
+	endpoints_of_sockops(ctx, &ends);
 	if (attempt->revision != filters[generation()].revision)
-		slots = slots_by_process_name(candidate_slots(ROLE_CLIENT, &key), attempt->process_name);
-	slots = slots_by_outcome(slots, outcome, latency);
+		slots = slots_by_process_name(candidate_slots(ROLE_CLIENT, &ends), attempt->process_name);
+	slots = slots_by_outcome(slots, outcome, now - attempt->start_ns);
 	/* snd_una has passed the SYN, and what Fast Open sent with it, exactly as far as bytes_acked says (RFC 4898 counts the SYN). */
 	client_isn = ctx->snd_una - (established ? (__u32)ctx->bytes_acked : 0);
 	slots = slots_by_isn(slots, client_isn, true);
@@ -428,45 +431,64 @@ static __always_inline void client_ends(struct bpf_sock_ops *ctx, bool establish
 	record = reserve_record();
 	if (!record)
 		return;
-	set_connection(record, &key);
+	set_endpoints(record, &ends);
 	record->observed_ns = now;
 	record->slots = slots;
 	record->revision = filters[generation()].revision;
-	record->latency_ns = latency;
+	record->latency_ns = now - attempt->start_ns;
 	record->accept_wait_ns = UNKNOWN_U64;
 	record->cgroup_id = attempt->cgroup_id;
 	record->client_isn = client_isn;
-	record->server_isn = ctx->rcv_nxt - 1;
+	record->server_isn = established ? ctx->rcv_nxt - 1 : 0;
 	record->srtt_us = established && ctx->srtt_us ? ctx->srtt_us >> 3 : UNKNOWN_U32; /* kept in eighths */
-	record->netns = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_net.net, ns.inum);
+	record->netns = tp->inet_conn.icsk_inet.sk.__sk_common.skc_net.net->ns.inum;
 	record->pid = attempt->pid;
 	record->syn_retransmits = ctx->total_retrans - attempt->retransmits_before;
 	record->syn_ack_retransmits = UNKNOWN_U16;
-	record->flags = socket_flags(tp) | FLAG_CLIENT_ISN_KNOWN | (established ? FLAG_SERVER_ISN_KNOWN : 0) |
-			(attempt->simultaneous_open ? FLAG_SIMULTANEOUS_OPEN : 0);
+	record->flags = attempt->flags | socket_flags(tp) | FLAG_CLIENT_ISN_KNOWN | (established ? FLAG_SERVER_ISN_KNOWN : 0);
 	record->role = ROLE_CLIENT;
 	record->outcome = outcome;
 	__builtin_memcpy(record->process_name, attempt->process_name, PROCESS_NAME_LENGTH);
 	submit_record(record);
 }
 
+/* Returns false if this socket's attempt is not ours. */
+static __always_inline bool client_ends(struct bpf_sock_ops *ctx, bool established)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct attempt *attempt;
+	struct tcp_sock *tp;
+
+	attempt = bpf_map_lookup_elem(&attempts, &cookie);
+	if (!attempt)
+		return false;
+	if (attempt->set_state_callback)
+		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
+	tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	if (tp)
+		emit_client(ctx, tp, attempt, established ? OUTCOME_ESTABLISHED : outcome_of_error(tp->inet_conn.icsk_inet.sk.sk_err));
+	bpf_map_delete_elem(&attempts, &cookie);
+	return true;
+}
+
 /* ── Server ─────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 struct acceptor {
-	__u32 pid; /* 0 = nobody accepted it (yet) */
 	__u64 cgroup_id;
 	__u64 wait_ns;
+	__u32 pid; /* 0 = nobody accepted it (yet) */
 	char name[PROCESS_NAME_LENGTH];
 };
 
-static __always_inline void emit_server(const struct connection_key *key, const struct pending *pending, __u32 outcome, __u64 observed_ns,
-					__u64 latency_ns, const struct acceptor *acceptor, __u16 flags)
+static __always_inline void emit_server(const struct pending *pending, __u32 outcome, __u64 observed_ns, __u64 latency_ns,
+					const struct acceptor *acceptor, __u16 flags)
 {
 	struct handshake_record *record;
 	__u64 slots = pending->slots;
 
 	if (pending->revision != filters[generation()].revision)
-		slots = candidate_slots(ROLE_SERVER, key);
+		slots = candidate_slots(ROLE_SERVER, &pending->ends);
 	slots = slots_by_outcome(slots, outcome, latency_ns);
 	slots = slots_by_process_name(slots, acceptor->name);
 	slots = slots_by_isn(slots, pending->client_isn, pending->flags & FLAG_CLIENT_ISN_KNOWN);
@@ -475,7 +497,7 @@ static __always_inline void emit_server(const struct connection_key *key, const 
 	record = reserve_record();
 	if (!record)
 		return;
-	set_connection(record, key);
+	set_endpoints(record, &pending->ends);
 	record->observed_ns = observed_ns;
 	record->slots = slots;
 	record->revision = filters[generation()].revision;
@@ -501,190 +523,196 @@ static __always_inline __u64 server_latency(const struct pending *pending)
 	return pending->syn_ns ? pending->established_ns - pending->syn_ns : UNKNOWN_U64;
 }
 
-static __always_inline void emit_unaccepted(const struct connection_key *key, const struct pending *pending, __u16 flags)
+static __always_inline void emit_unaccepted(const struct pending *pending, __u16 flags)
 {
 	struct acceptor nobody = {.wait_ns = UNKNOWN_U64};
 
-	emit_server(key, pending, OUTCOME_ESTABLISHED, pending->established_ns, server_latency(pending), &nobody, flags);
+	emit_server(pending, OUTCOME_ESTABLISHED, pending->established_ns, server_latency(pending), &nobody, flags);
 }
 
 /* RWND_INIT: every SYN that is going to be answered. */
 static __always_inline void request_seen(struct bpf_sock_ops *ctx)
 {
-	struct last_request *last;
+	struct endpoints ends;
+	__u64 *undecided;
 	__u32 zero = 0;
 	__u8 one = 1;
 
 	if (!filters[generation()].role_slots[ROLE_SERVER])
 		return;
-	last = bpf_map_lookup_elem(&last_requests, &zero);
-	if (!last)
+	undecided = bpf_map_lookup_elem(&last_requests, &zero);
+	if (!undecided)
 		return;
-	if (last->undecided)
-		bpf_map_update_elem(&cookie_syns, &last->key, &one, BPF_ANY);
-	connection_of_sockops(ctx, &last->key);
-	last->undecided = 1;
+	if (*undecided)
+		bpf_map_update_elem(&cookie_syns, undecided, &one, BPF_ANY);
+	endpoints_of_sockops(ctx, &ends);
+	*undecided = hash_endpoints(&ends);
 }
 
 /* TIMEOUT_INIT: the SYN got a request socket. In the same softirq as RWND_INIT, right behind it. */
 static __always_inline void request_begins(struct bpf_sock_ops *ctx)
 {
+	__u64 *undecided, cookie, hash = 0;
+	struct request_entry *entry;
 	struct pending pending = {};
-	struct last_request *last;
-	struct connection_key key;
-	struct counters *c;
-	__u32 zero = 0;
+	__u32 at = 0;
 
-	connection_of_sockops(ctx, &key);
-	last = bpf_map_lookup_elem(&last_requests, &zero);
-	if (last)
-		last->undecided = 0;
-	pending.slots = candidate_slots(ROLE_SERVER, &key);
+	undecided = bpf_map_lookup_elem(&last_requests, &at);
+	if (undecided) {
+		hash = *undecided;
+		*undecided = 0;
+	}
+	endpoints_of_sockops(ctx, &pending.ends);
+	pending.slots = candidate_slots(ROLE_SERVER, &pending.ends);
 	if (!pending.slots)
 		return;
+	cookie = bpf_get_socket_cookie(ctx);
 	pending.syn_ns = bpf_ktime_get_ns();
 	pending.last_activity_ns = pending.syn_ns;
 	pending.revision = filters[generation()].revision;
 	pending.srtt_us = UNKNOWN_U32;
-	if (bpf_map_update_elem(&pendings, &key, &pending, BPF_ANY)) {
-		c = counters();
-		if (c)
-			c->pending_table_full++;
+	if (bpf_map_update_elem(&pendings, &cookie, &pending, BPF_ANY)) {
+		count_table_full();
+		return;
+	}
+	at = hash & (REQUEST_INDEX_SIZE - 1);
+	entry = bpf_map_lookup_elem(&request_index, &at);
+	if (entry) {
+		entry->hash = hash;
+		entry->cookie = cookie;
 	}
 }
 
-static __always_inline bool same_connection(const struct connection_key *a, const struct connection_key *b)
+static __always_inline bool take_cookie_syn(const struct endpoints *ends)
 {
-	const __u64 *left = (const void *)a, *right = (const void *)b;
-	__u64 difference = 0;
-
-	for (__u32 i = 0; i < sizeof(*a) / sizeof(*left); i++)
-		difference |= left[i] ^ right[i];
-	return !difference;
-}
-
-static __always_inline bool take_cookie_syn(const struct connection_key *key)
-{
-	struct last_request *last;
+	__u64 *undecided, hash = hash_endpoints(ends);
 	__u32 zero = 0;
 
-	if (!bpf_map_delete_elem(&cookie_syns, key))
+	if (!bpf_map_delete_elem(&cookie_syns, &hash))
 		return true;
-	last = bpf_map_lookup_elem(&last_requests, &zero);
-	if (!last || !last->undecided || !same_connection(&last->key, key))
+	undecided = bpf_map_lookup_elem(&last_requests, &zero);
+	if (!undecided || *undecided != hash)
 		return false;
-	last->undecided = 0;
+	*undecided = 0;
 	return true;
 }
 
-static __always_inline void server_established(struct bpf_sock_ops *ctx)
+/* Returns whether the record may still be wanted. */
+static __always_inline bool note_established(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct pending *pending)
 {
 	__u64 now = bpf_ktime_get_ns();
-	struct pending *pending, fresh = {};
-	struct bpf_sock *sk = ctx->sk;
-	struct connection_key key;
-	struct tcp_sock *tp;
-	__u64 slots;
-	bool fast_open;
 
-	if (!sk)
-		return;
-	connection_of_sockops(ctx, &key);
-	pending = bpf_map_lookup_elem(&pendings, &key);
-	if (!pending) {
-		/* No request socket was seen: a cookie, Fast Open, or a SYN from before we were attached. */
-		fresh.slots = candidate_slots(ROLE_SERVER, &key);
-		if (!fresh.slots)
-			return;
-		fresh.revision = filters[generation()].revision;
-		pending = &fresh;
-	}
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return;
-	fast_open = tp->fastopen_rsk != NULL;
-	if (pending == &fresh && !fast_open && take_cookie_syn(&key))
-		pending->flags |= FLAG_SYN_COOKIE;
 	pending->client_isn = ctx->rcv_nxt - 1;
 	pending->server_isn = ctx->snd_una - 1;
 	pending->srtt_us = ctx->srtt_us ? ctx->srtt_us >> 3 : UNKNOWN_U32;
 	pending->syn_ack_retransmits = ctx->total_retrans;
-	pending->netns = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_net.net, ns.inum);
+	pending->netns = tp->inet_conn.icsk_inet.sk.__sk_common.skc_net.net->ns.inum;
 	pending->flags |= FLAG_CLIENT_ISN_KNOWN | FLAG_SERVER_ISN_KNOWN | socket_flags(tp);
-	if (fast_open) {
+	if (tp->fastopen_rsk) {
 		/* The child is made by the SYN itself and is ESTABLISHED only with the third packet. */
 		pending->flags |= FLAG_FAST_OPEN;
 		pending->syn_ns = now;
 		pending->last_activity_ns = now;
-	} else {
-		pending->established_ns = now;
-		slots = slots_by_outcome(pending->slots, OUTCOME_ESTABLISHED, server_latency(pending));
-		if (!slots && pending->revision == filters[generation()].revision) {
-			if (pending != &fresh)
-				bpf_map_delete_elem(&pendings, &key);
+		return true;
+	}
+	pending->established_ns = now;
+	return pending->revision != filters[generation()].revision ||
+	       slots_by_outcome(pending->slots, OUTCOME_ESTABLISHED, server_latency(pending));
+}
+
+static __always_inline void server_established(struct bpf_sock_ops *ctx)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct pending *pending, fresh = {};
+	struct bpf_sock *sk = ctx->sk;
+	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	if (!tp)
+		return;
+	pending = bpf_map_lookup_elem(&pendings, &cookie);
+	if (pending) {
+		if (!note_established(ctx, tp, pending)) {
+			bpf_map_delete_elem(&pendings, &cookie);
 			return;
 		}
-	}
-	if (pending == &fresh && bpf_map_update_elem(&pendings, &key, &fresh, BPF_ANY)) {
-		struct counters *c = counters();
-
-		if (c)
-			c->pending_table_full++;
-		return;
+	} else {
+		/* No request socket was seen: a cookie, Fast Open, or a SYN from before we were attached. */
+		endpoints_of_sockops(ctx, &fresh.ends);
+		fresh.slots = candidate_slots(ROLE_SERVER, &fresh.ends);
+		if (!fresh.slots)
+			return;
+		fresh.revision = filters[generation()].revision;
+		if (take_cookie_syn(&fresh.ends) && !tp->fastopen_rsk)
+			fresh.flags = FLAG_SYN_COOKIE;
+		if (!note_established(ctx, tp, &fresh))
+			return;
+		if (bpf_map_update_elem(&pendings, &cookie, &fresh, BPF_ANY)) {
+			count_table_full();
+			return;
+		}
 	}
 	/* To see the child die in the accept queue. */
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
-/* STATE_CB of a child: args[0] → args[1]. */
-static __always_inline void server_state(struct bpf_sock_ops *ctx, int from, int to)
+static __always_inline void fast_open_ends(struct bpf_sock_ops *ctx, struct pending *pending, __u64 cookie, int to)
 {
 	struct acceptor acceptor = {.wait_ns = UNKNOWN_U64};
-	struct connection_key key;
-	struct pending *pending;
+	__u64 now = bpf_ktime_get_ns();
 
-	connection_of_sockops(ctx, &key);
-	pending = bpf_map_lookup_elem(&pendings, &key);
-	if (!pending) {
-		/* Accepted long ago: nothing more to see on this socket. */
-		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
+	pending->established_ns = now;
+	pending->syn_ack_retransmits = ctx->total_retrans;
+	if (to == TCP_ESTABLISHED && !pending->accepted_pid)
+		return; /* accept() comes later, as ever */
+	acceptor.pid = pending->accepted_pid;
+	acceptor.cgroup_id = pending->accepted_cgroup_id;
+	__builtin_memcpy(acceptor.name, pending->accepted_name, PROCESS_NAME_LENGTH);
+	emit_server(pending, to == TCP_CLOSE ? OUTCOME_RESET : OUTCOME_ESTABLISHED, now, server_latency(pending), &acceptor, 0);
+	bpf_map_delete_elem(&pendings, &cookie);
+}
+
+/* A child whose STATE_CB we asked for. */
+static __always_inline void child_changes(struct bpf_sock_ops *ctx, int from, int to)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	struct pending *pending = NULL;
+	__u64 cookie;
+
+	if (!tp)
 		return;
+	/* A child in the accept queue has no socket yet; one that has is reported already. */
+	if (from == TCP_SYN_RECV || !tp->inet_conn.icsk_inet.sk.sk_socket) {
+		cookie = bpf_get_socket_cookie(ctx);
+		pending = bpf_map_lookup_elem(&pendings, &cookie);
 	}
-	if (from == TCP_SYN_RECV && (pending->flags & FLAG_FAST_OPEN)) {
-		__u64 now = bpf_ktime_get_ns();
-
-		pending->established_ns = now;
-		pending->syn_ack_retransmits = ctx->total_retrans;
-		if (to == TCP_ESTABLISHED && !pending->accepted_pid)
-			return; /* accept() comes later, as ever */
-		acceptor.pid = pending->accepted_pid;
-		acceptor.cgroup_id = pending->accepted_cgroup_id;
-		__builtin_memcpy(acceptor.name, pending->accepted_name, PROCESS_NAME_LENGTH);
-		emit_server(&key, pending, to == TCP_CLOSE ? OUTCOME_RESET : OUTCOME_ESTABLISHED, now, server_latency(pending), &acceptor, 0);
-		bpf_map_delete_elem(&pendings, &key);
+	if (!pending) {
+		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
+	} else if (from == TCP_SYN_RECV && pending->flags & FLAG_FAST_OPEN) {
+		fast_open_ends(ctx, pending, cookie, to);
 	} else if (to == TCP_CLOSE) {
-		emit_unaccepted(&key, pending, 0);
-		bpf_map_delete_elem(&pendings, &key);
+		emit_unaccepted(pending, 0);
+		bpf_map_delete_elem(&pendings, &cookie);
 	}
 }
 
 static __always_inline void state_changes(struct bpf_sock_ops *ctx)
 {
 	int from = ctx->args[0], to = ctx->args[1];
-	struct bpf_sock *sk = ctx->sk;
-	struct attempt *attempt;
 
-	if (!sk)
-		return;
-	attempt = bpf_sk_storage_get(&attempts, sk, NULL, 0);
-	if (attempt && attempt->epoch) {
-		if (from == TCP_SYN_SENT && to == TCP_SYN_RECV)
-			attempt->simultaneous_open = 1;
-		else if (to == TCP_CLOSE)
-			client_ends(ctx, false);
-		return;
+	if (from != TCP_SYN_SENT) {
+		/* A simultaneous open that fails in SYN_RECV is a client's attempt as well. */
+		if (from != TCP_SYN_RECV || to != TCP_CLOSE || !client_ends(ctx, false))
+			child_changes(ctx, from, to);
+	} else if (to == TCP_CLOSE) {
+		client_ends(ctx, false);
+	} else if (to == TCP_SYN_RECV) {
+		__u64 cookie = bpf_get_socket_cookie(ctx);
+		struct attempt *attempt = bpf_map_lookup_elem(&attempts, &cookie);
+
+		if (attempt)
+			attempt->flags |= FLAG_SIMULTANEOUS_OPEN;
 	}
-	server_state(ctx, from, to);
 }
 
 SEC("sockops")
@@ -705,17 +733,11 @@ int handshake_sockops(struct bpf_sock_ops *ctx)
 		if (!ctx->is_fullsock)
 			request_begins(ctx);
 		break;
-	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB: {
-		struct bpf_sock *sk = ctx->sk;
-		struct attempt *attempt = sk ? bpf_sk_storage_get(&attempts, sk, NULL, 0) : NULL;
-
-		/* Simultaneous open (RFC 9293 §3.5): a socket that called connect() ends here. */
-		if (attempt && attempt->epoch)
-			client_ends(ctx, true);
-		else
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		/* Simultaneous open (RFC 9293 §3.5): a socket that called connect() ends here; only such a one keeps STATE_CB until now. */
+		if (!(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG) || !client_ends(ctx, true))
 			server_established(ctx);
 		break;
-	}
 	case BPF_SOCK_OPS_STATE_CB:
 		state_changes(ctx);
 		break;
@@ -727,16 +749,14 @@ SEC("tp_btf/tcp_retransmit_synack")
 int BPF_PROG(handshake_retransmit_synack, const struct sock *listener, const struct request_sock *request)
 {
 	const struct tcp_request_sock *tcp_request = (const void *)request;
-	struct connection_key key;
-	struct pending *pending;
+	__u64 cookie = request->__req_common.skc_cookie.counter;
+	struct pending *pending = bpf_map_lookup_elem(&pendings, &cookie);
 
-	connection_of_common(&request->__req_common, BPF_CORE_READ(request, __req_common.skc_num), &key);
-	pending = bpf_map_lookup_elem(&pendings, &key);
 	if (!pending || pending->established_ns)
 		return 0;
 	pending->syn_ack_retransmits++;
 	pending->last_activity_ns = bpf_ktime_get_ns();
-	pending->netns = BPF_CORE_READ(request, __req_common.skc_net.net, ns.inum);
+	pending->netns = request->__req_common.skc_net.net->ns.inum;
 	pending->client_isn = BPF_CORE_READ(tcp_request, rcv_isn);
 	pending->server_isn = BPF_CORE_READ(tcp_request, snt_isn);
 	pending->flags |= FLAG_CLIENT_ISN_KNOWN | FLAG_SERVER_ISN_KNOWN;
@@ -782,13 +802,14 @@ struct tcp_header {
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(handshake_kfree_skb, struct sk_buff *skb)
 {
-	__u64 now;
 	struct acceptor nobody = {.wait_ns = UNKNOWN_U64};
 	unsigned char *head = skb->head;
-	struct connection_key key = {};
-	struct net_device *dev;
+	struct endpoints ends = {};
+	struct request_entry *entry;
 	struct pending *pending;
 	struct tcp_header tcp;
+	__u64 hash, cookie, now;
+	__u32 at;
 
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return 0;
@@ -802,65 +823,75 @@ int BPF_PROG(handshake_kfree_skb, struct sk_buff *skb)
 
 		if (bpf_probe_read_kernel(&ip, sizeof(ip), head + skb->network_header) || ip.protocol != IPPROTO_TCP)
 			return 0;
-		set_ipv4(key.local_address, ip.destination);
-		set_ipv4(key.remote_address, ip.source);
+		set_ipv4(ends.local_address, ip.destination);
+		set_ipv4(ends.remote_address, ip.source);
 	} else {
 		struct ipv6_header ip;
 
 		if (bpf_probe_read_kernel(&ip, sizeof(ip), head + skb->network_header) || ip.next_header != IPPROTO_TCP)
 			return 0;
-		__builtin_memcpy(key.local_address, ip.destination, 16);
-		__builtin_memcpy(key.remote_address, ip.source, 16);
+		__builtin_memcpy(ends.local_address, ip.destination, 16);
+		__builtin_memcpy(ends.remote_address, ip.source, 16);
 	}
-	dev = skb->dev;
-	if (!dev)
+	ends.local_port = bpf_ntohs(tcp.destination);
+	ends.remote_port = bpf_ntohs(tcp.source);
+	hash = hash_endpoints(&ends);
+	at = hash & (REQUEST_INDEX_SIZE - 1);
+	entry = bpf_map_lookup_elem(&request_index, &at);
+	if (!entry || entry->hash != hash)
 		return 0;
-	key.netns_cookie = netns_cookie_of(dev->nd_net.net);
-	key.local_port = bpf_ntohs(tcp.destination);
-	key.remote_port = bpf_ntohs(tcp.source);
-	pending = bpf_map_lookup_elem(&pendings, &key);
-	if (!pending || pending->established_ns || (pending->flags & FLAG_FAST_OPEN))
+	cookie = entry->cookie;
+	pending = bpf_map_lookup_elem(&pendings, &cookie);
+	if (!pending || pending->established_ns || pending->flags & FLAG_FAST_OPEN || !same_endpoints(&pending->ends, &ends))
 		return 0;
 	now = bpf_ktime_get_ns();
-	pending->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
-	emit_server(&key, pending, OUTCOME_RESET, now, now - pending->syn_ns, &nobody, 0);
-	bpf_map_delete_elem(&pendings, &key);
+	emit_server(pending, OUTCOME_RESET, now, now - pending->syn_ns, &nobody, 0);
+	bpf_map_delete_elem(&pendings, &cookie);
 	return 0;
 }
 
-/* accept() returned `descriptor`: fd → file → socket → sock, all in the caller's own tables. */
+/* MPTCP hands the application a socket of its own, in front of the first subflow's, which the handshake was. */
+#define IPPROTO_MPTCP 262
+
+static __always_inline __u64 accepted_cookie(struct sock *sk)
+{
+	struct mptcp_sock *mptcp = (void *)sk;
+
+	if (bpf_core_type_exists(struct mptcp_sock) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP)
+		return BPF_CORE_READ(mptcp, first, __sk_common.skc_cookie.counter);
+	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+}
+
+/* accept() returned `descriptor`: fd → file → socket → sock, all in the caller's own tables. A socket of any other family has
+ * another cookie, or none, so nothing more needs to be asked of it. */
 static __always_inline int accepted(long descriptor)
 {
 	struct acceptor acceptor = {};
 	struct task_struct *task;
-	struct connection_key key;
-	struct pending *pending;
-	struct fdtable *table;
-	struct sock *sk;
 	struct file **files, *file;
+	struct pending *pending;
 	struct socket *socket;
-	__u64 now;
-	__u16 family;
+	__u64 cookie, now;
 
 	if (descriptor < 0)
 		return 0;
-	now = bpf_ktime_get_ns();
-	task = (struct task_struct *)bpf_get_current_task();
-	table = BPF_CORE_READ(task, files, fdt);
-	if (descriptor >= BPF_CORE_READ(table, max_fds))
-		return 0;
-	files = BPF_CORE_READ(table, fd);
+	if (has_task_pointer) {
+		task = bpf_get_current_task_btf();
+		files = task->files->fdt->fd;
+	} else {
+		task = (struct task_struct *)bpf_get_current_task();
+		files = BPF_CORE_READ(task, files, fdt, fd);
+	}
 	if (bpf_probe_read_kernel(&file, sizeof(file), files + descriptor) || !file)
 		return 0;
 	socket = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if (family != AF_INET && family != AF_INET6)
+	cookie = accepted_cookie(BPF_CORE_READ(socket, sk));
+	if (!cookie)
 		return 0;
-	connection_of_common(&sk->__sk_common, bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport)), &key);
-	pending = bpf_map_lookup_elem(&pendings, &key);
+	pending = bpf_map_lookup_elem(&pendings, &cookie);
 	if (!pending)
 		return 0;
+	now = bpf_ktime_get_ns();
 	acceptor.pid = current_process(acceptor.name, &acceptor.cgroup_id);
 	if (!pending->established_ns) {
 		/* Fast Open: the application has it before it is ESTABLISHED. */
@@ -870,8 +901,8 @@ static __always_inline int accepted(long descriptor)
 		return 0;
 	}
 	acceptor.wait_ns = now - pending->established_ns;
-	emit_server(&key, pending, OUTCOME_ESTABLISHED, pending->established_ns, server_latency(pending), &acceptor, 0);
-	bpf_map_delete_elem(&pendings, &key);
+	emit_server(pending, OUTCOME_ESTABLISHED, pending->established_ns, server_latency(pending), &acceptor, 0);
+	bpf_map_delete_elem(&pendings, &cookie);
 	return 0;
 }
 
@@ -898,39 +929,35 @@ SEC("iter/bpf_map_elem")
 int handshake_sweep(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct acceptor nobody = {.wait_ns = UNKNOWN_U64};
-	const struct connection_key *entry_key = ctx->key;
+	const __u64 *entry_cookie = ctx->key;
 	const struct pending *entry = ctx->value;
-	struct connection_key key;
 	struct pending pending;
-	__u64 now = sweep_now_ns;
+	__u64 cookie, now = sweep_now_ns;
 
-	if (!entry_key || !entry)
+	if (!entry_cookie || !entry)
 		return 0;
-	key = *entry_key;
+	cookie = *entry_cookie;
 	pending = *entry;
 	if (pending.established_ns) {
 		if (!sweep_all && now < pending.established_ns + accept_deadline_ns)
 			return 0;
-		emit_unaccepted(&key, &pending, FLAG_NOT_YET_ACCEPTED);
+		emit_unaccepted(&pending, FLAG_NOT_YET_ACCEPTED);
+	} else if (sweep_all) {
+		struct counters *c = counters();
+
+		if (c)
+			c->unfinished++;
 	} else {
 		__u32 doublings = pending.syn_ack_retransmits;
 
-		if (sweep_all) {
-			struct counters *c = counters();
-
-			if (c)
-				c->requests_unfinished++;
-			bpf_map_delete_elem(&pendings, &key);
-			return 0;
-		}
 		if (doublings > SYN_ACK_DOUBLINGS_MAX)
 			doublings = SYN_ACK_DOUBLINGS_MAX;
 		/* Still waiting, or due to be retransmitted. Past that the kernel no longer has it. */
 		if (now < pending.last_activity_ns + (SYN_ACK_TIMEOUT_NS << doublings) + SYN_ACK_GRACE_NS)
 			return 0;
 		/* When exactly it went cannot be seen: no latency. */
-		emit_server(&key, &pending, OUTCOME_TIMED_OUT, pending.last_activity_ns, UNKNOWN_U64, &nobody, 0);
+		emit_server(&pending, OUTCOME_TIMED_OUT, pending.last_activity_ns, UNKNOWN_U64, &nobody, 0);
 	}
-	bpf_map_delete_elem(&pendings, &key);
+	bpf_map_delete_elem(&pendings, &cookie);
 	return 0;
 }

@@ -29,6 +29,8 @@ struct filter {
 	__u64 any_local_port;
 	__u64 any_remote_prefix;
 	__u64 any_process_name;
+	__u64 any_latency;
+	__u64 unsampled;
 	struct slot_step latency[STEP_COUNT]; /* over nanoseconds */
 	struct slot_step sample[STEP_COUNT];  /* over the 32-bit hash of the client ISN */
 };
@@ -52,9 +54,8 @@ struct process_name_key {
 	char name[PROCESS_NAME_LENGTH];
 };
 
-/* Both ends as the local host sees them; one request socket and its child have the same. */
-struct connection_key {
-	__u64 netns_cookie;
+/* Both ends as the local host sees them, addresses and ports as in struct handshake_record. */
+struct endpoints {
 	__u8 local_address[16];
 	__u8 remote_address[16];
 	__u16 local_port;
@@ -64,25 +65,26 @@ struct connection_key {
 
 /* The server's side of a handshake between the accepted SYN and accept(). */
 struct pending {
-	__u64 syn_ns;          /* SYN_RECV; 0 = there was no request socket */
-	__u64 established_ns;  /* 0 = not yet */
+	__u64 syn_ns;           /* SYN_RECV; 0 = there was no request socket */
+	__u64 established_ns;   /* 0 = not yet */
 	__u64 last_activity_ns; /* SYN_RECV, or the last SYN-ACK retransmission */
-	__u64 slots;           /* candidates when it was made, by `revision` */
+	__u64 slots;            /* candidates when it was made, by `revision` */
+	struct endpoints ends;
 	__u32 revision;
 	__u32 client_isn;
 	__u32 server_isn;
 	__u32 srtt_us;
 	__u32 netns;
-	__u32 syn_ack_retransmits;
+	__u16 syn_ack_retransmits;
 	__u16 flags; /* enum handshake_flag */
-	__u16 reserved;
 	/* TCP Fast Open: accept() may come before ESTABLISHED. */
-	__u32 accepted_pid;
 	__u64 accepted_cgroup_id;
+	__u32 accepted_pid;
+	__u32 reserved;
 	char accepted_name[PROCESS_NAME_LENGTH];
 };
 
-/* The client's side between connect() and its end, in socket storage. */
+/* The client's side between connect() and its end. */
 struct attempt {
 	__u64 start_ns;
 	__u64 cgroup_id;
@@ -90,11 +92,17 @@ struct attempt {
 	__u32 revision;
 	__u32 pid;
 	__u32 retransmits_before; /* of the socket, from an earlier attempt */
-	__u32 epoch;              /* of the attachment; 0 = no attempt under way */
+	__u16 flags;              /* enum handshake_flag */
 	__u8 set_state_callback;
-	__u8 simultaneous_open;
-	__u8 reserved[6];
+	__u8 reserved;
 	char process_name[PROCESS_NAME_LENGTH];
+};
+
+/* A request socket by its 4-tuple, for a segment that carries nothing else; see request_index. */
+#define REQUEST_INDEX_SIZE 65536
+struct request_entry {
+	__u64 hash;
+	__u64 cookie;
 };
 
 /* Per CPU; all count since the object was loaded. */
@@ -103,11 +111,7 @@ struct counters {
 	__u64 emitted;
 	__u64 ring_full;
 	__u64 pending_table_full;
-	__u64 socket_storage;
-	/* connect() attempts that matched at their start: begun − ended = under way. */
-	__u64 attempts_begun;
-	__u64 attempts_ended;
-	__u64 requests_unfinished; /* request sockets still waiting for the third packet at detach */
+	__u64 unfinished; /* attempts and requests that were under way at detach */
 };
 
 #endif

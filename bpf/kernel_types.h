@@ -14,53 +14,37 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct in6_addr {
-	union {
-		__u8 u6_addr8[16];
-		__u32 u6_addr32[4];
-	} in6_u;
-};
-
 struct ns_common {
 	unsigned int inum;
 };
 
 struct net {
 	struct ns_common ns;
-	__u64 net_cookie; /* 5.12 and later */
 };
 
 typedef struct {
 	struct net *net;
 } possible_net_t;
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
-	union {
-		struct {
-			__be32 skc_daddr;
-			__be32 skc_rcv_saddr;
-		};
-	};
-	union {
-		struct {
-			__be16 skc_dport;
-			__u16 skc_num;
-		};
-	};
 	unsigned short skc_family;
 	possible_net_t skc_net;
-	struct in6_addr skc_v6_daddr;
-	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie; /* 0 = never asked for */
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
+	struct socket *sk_socket;
+	__u16 sk_protocol;
 };
 
 struct inet_sock {
 	struct sock sk;
-	__be16 inet_sport;
 };
 
 struct inet_connection_sock {
@@ -81,6 +65,10 @@ struct tcp_sock {
 	struct request_sock *fastopen_rsk;
 };
 
+struct mptcp_sock {
+	struct sock *first; /* subflow */
+};
+
 /* Its own flavour: a bit-field that kernels before 5.6 and builds without MPTCP lack. */
 struct tcp_sock___mptcp {
 	__u8 is_mptcp : 1;
@@ -95,7 +83,6 @@ struct file {
 };
 
 struct fdtable {
-	unsigned int max_fds;
 	struct file **fd;
 };
 
@@ -116,6 +103,7 @@ struct css_set {
 };
 
 struct task_struct {
+	int pid;
 	int tgid;
 	struct task_struct *group_leader;
 	struct files_struct *files;
@@ -123,12 +111,7 @@ struct task_struct {
 	char comm[16];
 };
 
-struct net_device {
-	possible_net_t nd_net;
-};
-
 struct sk_buff {
-	struct net_device *dev;
 	__be16 protocol;
 	__u16 transport_header;
 	__u16 network_header;

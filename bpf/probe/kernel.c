@@ -47,7 +47,7 @@ static struct bpf_program *programs[HOOK_COUNT];
 static struct bpf_link *links[HOOK_COUNT];
 static int cgroup_descriptor = -1;
 static bool attached;
-static __u64 attempts_written_off;
+static __u64 attempts_unfinished;
 
 /* Why a hook, or all of them, cannot be had; empty = it can. */
 static char unavailable[512];
@@ -173,9 +173,10 @@ static bool load(void)
 		return false;
 	}
 	choose_programs();
-	skeleton->rodata->has_netns_cookie = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_netns_cookie, NULL) == 1;
+	skeleton->rodata->has_task_pointer = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_current_task_btf, NULL) == 1;
 	bpf_map__set_max_entries(skeleton->maps.records, options.ring_bytes);
 	bpf_map__set_max_entries(skeleton->maps.pendings, options.pending_max);
+	bpf_map__set_max_entries(skeleton->maps.attempts, options.pending_max);
 	skeleton->bss->accept_deadline_ns = options.accept_deadline_ns;
 	error = handshake_bpf__load(skeleton);
 	if (!error) {
@@ -217,18 +218,12 @@ static void append_hook_capability(struct json *json, const char *name, enum hoo
 
 void kernel_capabilities(struct json *json)
 {
-	bool netns = skeleton && skeleton->rodata->has_netns_cookie;
-
 	json_format(json, "[");
 	append_hook_capability(json, "tcp_handshake.client", HOOK_SOCKOPS);
 	append_hook_capability(json, "tcp_handshake.server", HOOK_SOCKOPS);
 	append_hook_capability(json, "tcp_handshake.accept_wait", HOOK_EXIT_ACCEPT4);
 	append_hook_capability(json, "tcp_handshake.syn_ack_retransmits", HOOK_RETRANSMIT_SYNACK);
 	append_hook_capability(json, "tcp_handshake.server_reset", HOOK_KFREE_SKB);
-	append_capability(json, "tcp_handshake.netns_separation", netns,
-			  netns      ? ""
-			  : skeleton ? "this kernel's sockops cannot name a network namespace (5.14 and later): equal 4-tuples of two namespaces at the same moment are taken for one"
-				     : unavailable);
 	json_drop_comma(json);
 	json_format(json, "]");
 }
@@ -354,18 +349,25 @@ static struct counters sum_counters(void)
 	return sum;
 }
 
+/* Removes and counts the attempts that nobody will see the end of. */
+static void write_off_attempts(void)
+{
+	int attempts = bpf_map__fd(skeleton->maps.attempts);
+	__u64 cookie;
+
+	while (!bpf_map_get_next_key(attempts, NULL, &cookie) && !bpf_map_delete_elem(attempts, &cookie))
+		attempts_unfinished++;
+}
+
 /* New sockets stop coming first; then what is under way is reported or counted, still by the old filter. */
 static void detach_and_settle(void)
 {
-	struct counters sum;
-
 	statistics_advance();
 	bpf_link__destroy(links[HOOK_SOCKOPS]);
 	links[HOOK_SOCKOPS] = NULL;
 	run_sweep(true);
 	detach();
-	sum = sum_counters();
-	attempts_written_off = sum.attempts_begun - sum.attempts_ended;
+	write_off_attempts();
 }
 
 bool kernel_attached(void)
@@ -398,10 +400,8 @@ void kernel_configure(const struct slots *slots, struct json *json)
 
 		if (attached && (error || !slots->count))
 			detach_and_settle();
-		if (!error && slots->count && !attached) {
-			skeleton->bss->epoch++;
+		if (!error && slots->count && !attached)
 			wrong = attach();
-		}
 		if (error) {
 			snprintf(text, sizeof(text), "cannot fill the filter: %s", strerror(-error));
 			wrong = text;
@@ -470,8 +470,8 @@ void kernel_stats(struct json *json)
 	struct counters sum = sum_counters();
 
 	json_format(json,
-		    "\"offered\":%llu,\"emitted\":%llu,\"loss\":{\"ringFull\":%llu,\"pendingTableFull\":%llu,\"socketStorage\":%llu,\"unfinishedAtDetach\":%llu},",
-		    sum.offered, sum.emitted, sum.ring_full, sum.pending_table_full, sum.socket_storage, attempts_written_off + sum.requests_unfinished);
+		    "\"offered\":%llu,\"emitted\":%llu,\"loss\":{\"ringFull\":%llu,\"pendingTableFull\":%llu,\"unfinishedAtDetach\":%llu},",
+		    sum.offered, sum.emitted, sum.ring_full, sum.pending_table_full, attempts_unfinished + sum.unfinished);
 	append_run_time(json);
 }
 

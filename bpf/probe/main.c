@@ -36,7 +36,7 @@ static const char usage[] =
 	"\n"
 	"  --cgroup PATH               cgroup v2 folder whose sockets are watched (default: where cgroup v2 is mounted)\n"
 	"  --ring-bytes N              kernel ring buffer, a power of two of at least 4096 (default 4194304)\n"
-	"  --pending-max N             server handshakes that may be unfinished at once (default 32768)\n"
+	"  --pending-max N             handshakes of each side that may be unfinished at once (default 32768)\n"
 	"  --accept-deadline-ms N      a server's record waits at most this long for accept() (default 60000)\n"
 	"  --cost-sample-seconds N     of attached time for which the kernel measures the programs' run time (default 30, 0 = never)\n"
 	"  --print-layout              print the wire's structs and constants as JSON and end\n"

@@ -10,7 +10,7 @@ describe('JSON frames', () => {
       wallOffsetNs: 1.795e18,
       offered: 3,
       emitted: 2,
-      loss: { ringFull: 1, pendingTableFull: 0, socketStorage: 0, unfinishedAtDetach: 0 },
+      loss: { ringFull: 1, pendingTableFull: 0, unfinishedAtDetach: 0 },
       bpf: { runTimeNs: null, runCount: null, sampledNs: null },
       residentBytes: 3_000_000,
       cpuUs: 12_000,

@@ -21,7 +21,6 @@ const statsSchema = z.object({
   loss: z.object({
     ringFull: count,
     pendingTableFull: count,
-    socketStorage: count,
     unfinishedAtDetach: count,
   }),
   bpf: z.object({ runTimeNs: count.nullable(), runCount: count.nullable(), sampledNs: count.nullable() }),

@@ -5,14 +5,12 @@ import type { LossEntry } from '../batch/loss.js';
 const CAUSES = {
   ringFull: LossCause.RING_FULL,
   pendingTableFull: LossCause.PENDING_TABLE_FULL,
-  socketStorage: LossCause.SOCKET_STORAGE,
   unfinishedAtDetach: LossCause.UNFINISHED_AT_DETACH,
 } as const satisfies Record<keyof ProbeStats['loss'], LossCause>;
 
 const NOTHING_LOST: ProbeStats['loss'] = {
   ringFull: 0,
   pendingTableFull: 0,
-  socketStorage: 0,
   unfinishedAtDetach: 0,
 };
 

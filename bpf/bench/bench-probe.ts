@@ -1,0 +1,145 @@
+/**
+ * What tracing costs a host: loopback connections per second, bare against traced, in turns of one run.
+ *
+ *   all       every handshake of both sides leaves the kernel and is read here
+ *   filtered  a session filter that lets nothing through (minLatencyMs 10)
+ *
+ * The median of the rounds' ratios counts: rounds lie next to each other in time, so that what else the machine does cancels out. The
+ * BPF run time comes from a round of its own, because measuring it costs time as well.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import {
+  encodeConfigure,
+  FrameSplitter,
+  FrameType,
+  type ProbeStats,
+  parseConfigured,
+  parseStats,
+  type SlotSpec,
+  structs,
+} from '@synscope/probe-wire';
+
+const { values: options } = parseArgs({
+  options: { rounds: { type: 'string', default: '7' }, seconds: { type: 'string', default: '2' } },
+});
+const rounds = Number(options.rounds);
+const seconds = Number(options.seconds);
+const probePath = fileURLToPath(new URL('../.build/synscope-probe', import.meta.url));
+const loopbackPath = fileURLToPath(new URL('../.build/loopback', import.meta.url));
+
+const everything: SlotSpec = {
+  slot: 0,
+  minLatencyNs: 0n,
+  sampleThreshold: 0xffffffff,
+  roles: [],
+  outcomes: [],
+  remotePorts: [],
+  localPorts: [],
+  remotePrefixes: [],
+  processNames: [],
+};
+const nothingThrough: SlotSpec = { ...everything, minLatencyNs: 10_000_000n };
+
+class Probe {
+  records = 0;
+  stats: ProbeStats | undefined;
+  private revision = 0;
+  private configured: (() => void) | undefined;
+  private readonly process: ChildProcess;
+
+  constructor(...extra: string[]) {
+    this.process = spawn(probePath, extra, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const splitter = new FrameSplitter((type, payload) => this.receive(type, payload));
+    this.process.stdout?.on('data', (chunk: Buffer) => splitter.push(chunk));
+  }
+
+  private receive(type: number, payload: Buffer): void {
+    if (type === FrameType.handshakes) {
+      this.records += (payload.length - structs.handshakes_header.size) / structs.handshake_record.size;
+    } else if (type === FrameType.stats) {
+      this.stats = parseStats(payload);
+    } else if (type === FrameType.configured) {
+      const { errors } = parseConfigured(payload);
+      if (errors.length > 0) throw new Error(errors.map((error) => error.message).join('; '));
+      this.configured?.();
+    }
+  }
+
+  async configure(...slots: SlotSpec[]): Promise<void> {
+    const answered = new Promise<void>((resolve) => {
+      this.configured = resolve;
+    });
+    this.process.stdin?.write(encodeConfigure(++this.revision, slots));
+    await answered;
+  }
+
+  async end(): Promise<void> {
+    this.process.stdin?.end();
+    await once(this.process, 'close');
+  }
+}
+
+async function connectionsPerSecond(): Promise<{ connections: number; perSecond: number }> {
+  for (;;) {
+    const { stdout } = await promisify(execFile)(loopbackPath, [String(seconds)]);
+    const run = JSON.parse(stdout) as { connections: number; seconds: number; lostSyn: boolean };
+    if (!run.lostSyn) return { connections: run.connections, perSecond: run.connections / run.seconds };
+    console.log('  (a SYN was lost: round repeated)');
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+const ratios = { all: [] as number[], filtered: [] as number[] };
+const probe = new Probe('--cost-sample-seconds', '0');
+let emitted = 0;
+let connections = 0;
+console.log(`${rounds} rounds of ${seconds} s each: bare, all, filtered (connections/s)`);
+for (let round = 1; round <= rounds; round++) {
+  await probe.configure();
+  const bare = await connectionsPerSecond();
+  await probe.configure(everything);
+  const before = probe.records;
+  const all = await connectionsPerSecond();
+  await probe.configure(nothingThrough);
+  emitted += probe.records - before;
+  connections += all.connections;
+  const filtered = await connectionsPerSecond();
+  ratios.all.push(all.perSecond / bare.perSecond);
+  ratios.filtered.push(filtered.perSecond / bare.perSecond);
+  console.log(
+    `  ${round}: ${bare.perSecond.toFixed(0)}  ${all.perSecond.toFixed(0)} (${(all.perSecond / bare.perSecond).toFixed(3)})  ` +
+      `${filtered.perSecond.toFixed(0)} (${(filtered.perSecond / bare.perSecond).toFixed(3)})`,
+  );
+}
+await probe.configure();
+const loss = probe.stats?.loss;
+await probe.end();
+
+const measuring = new Probe('--cost-sample-seconds', '3600');
+await measuring.configure(everything);
+const measured = await connectionsPerSecond();
+await measuring.configure();
+const runTimeNs = measuring.stats?.bpf.runTimeNs ?? null;
+const runCount = measuring.stats?.bpf.runCount ?? null;
+await measuring.end();
+
+const report = [
+  { figure: 'every record emitted and consumed, ratio to bare', measured: median(ratios.all), limit: '≥ 0.85' },
+  { figure: 'filter that lets nothing through, ratio to bare', measured: median(ratios.filtered), limit: '≥ 0.95' },
+  {
+    figure: 'BPF time per connection, both sides (µs)',
+    measured: runTimeNs === null ? null : runTimeNs / measured.connections / 1000,
+    limit: '≤ 1.0',
+  },
+  { figure: 'BPF runs per connection', measured: runCount === null ? null : runCount / measured.connections, limit: '' },
+  { figure: 'records per connection', measured: emitted / connections, limit: '= 2' },
+  { figure: 'records lost (ring full)', measured: loss?.ringFull ?? null, limit: '' },
+];
+console.table(report.map((row) => ({ ...row, measured: row.measured === null ? 'not measured' : Number(row.measured.toFixed(3)) })));
