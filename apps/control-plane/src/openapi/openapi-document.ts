@@ -2,12 +2,14 @@ import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { BEARER_SCHEME, PUBLIC_EXTENSION } from '../access/require-role.js';
 import { STREAMED_EXTENSION } from '../http/endpoint.js';
+import { convertSchema } from './schema-conversion.js';
 
 type Operation = OpenAPIObject['paths'][string]['get'] & Record<string, unknown>;
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 
 export function buildOpenApiDocument(app: INestApplication): OpenAPIObject {
   const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
     .setTitle('Synscope')
     .setDescription('Finds slow TCP handshakes and slow DNS across a fleet, and says why.')
     .setVersion('1')
@@ -17,10 +19,14 @@ export function buildOpenApiDocument(app: INestApplication): OpenAPIObject {
       { type: 'http', scheme: 'bearer', description: 'An API token: `Authorization: Bearer syn_…`.' },
       BEARER_SCHEME,
     )
+    .addTag('Trace sessions', 'What is traced where, from when until when.')
+    .addTag('Handshakes', 'What the agents observed of TCP handshakes.')
+    .addTag('Fleet', 'Agents, and the tokens by which they join.')
     .addTag('Access', 'API tokens and the audit trail.')
     .addTag('Operation', 'Health, readiness and metrics of a replica.')
     .build();
   const document = SwaggerModule.createDocument(app, config, {
+    standardSchemaConverter: (schema, { schemaType }) => convertSchema(schema, schemaType),
     operationIdFactory: (controller, method) =>
       `${lowerFirst(controller.replace(/Controller$/, ''))}_${method}`,
   });

@@ -115,10 +115,14 @@ describe('the OpenAPI document', () => {
     expect(page.status).toBe(200);
     expect(page.text).not.toMatch(/https?:\/\//);
     expect(page.headers.get('content-security-policy')).toContain("default-src 'self'");
-    for (const [, asset] of page.text.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)) {
-      const { status, text: content } = await control.call('GET', `/api/${asset}`, { token: null });
+    for (const [, asset] of page.text.matchAll(/(?:src|href)="(\/api\/docs\/[^"]+)"/g)) {
+      const { status, text: content } = await control.call('GET', asset ?? '', { token: null });
       expect(status, asset).toBe(200);
       expect(content.length, asset).toBeGreaterThan(50);
     }
+    const { text: script } = await control.call('GET', '/api/docs/start.js');
+    const documentUrl = /url: '([^']+)'/.exec(script)?.[1] ?? '';
+    expect((await control.call('GET', documentUrl)).body.openapi).toMatch(/^3\./);
+    expect((await control.call('GET', '/api/docs/')).text).toBe(page.text);
   });
 });

@@ -9,7 +9,7 @@ const ASSETS: Readonly<Record<string, string>> = {
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
 };
 
-const START_SCRIPT = `SwaggerUIBundle({ url: '../openapi.json', dom_id: '#docs', deepLinking: true, persistAuthorization: false });`;
+const START_SCRIPT = `SwaggerUIBundle({ url: '/api/openapi.json', dom_id: '#docs', deepLinking: true, persistAuthorization: false });`;
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -17,9 +17,9 @@ const PAGE = `<!doctype html>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Synscope API</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="stylesheet" href="/api/docs/swagger-ui.css">
 </head>
-<body><div id="docs"></div><script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body>
+<body><div id="docs"></div><script src="/api/docs/swagger-ui-bundle.js"></script><script src="/api/docs/start.js"></script></body>
 </html>
 `;
 
@@ -32,6 +32,7 @@ export function serveOpenApi(app: NestFastifyApplication): void {
     document ??= JSON.stringify(buildOpenApiDocument(app));
     return reply.type('application/json').send(document);
   });
+  fastify.get('/api/docs/', async (_request, reply) => reply.redirect('/api/docs'));
   fastify.get('/api/docs', async (_request, reply) =>
     reply
       .type('text/html; charset=utf-8')
