@@ -36,13 +36,38 @@ export function buildOpenApiDocument(app: INestApplication): OpenAPIObject {
       if (operation) finishOperation(operation as Operation);
     }
   }
-  return document;
+  return shortenInputNames(document);
+}
+
+/** A schema that only requests have needs no suffix to tell it from that of answers. */
+function shortenInputNames(document: OpenAPIObject): OpenAPIObject {
+  const names = new Set(Object.keys(document.components?.schemas ?? {}));
+  let text = JSON.stringify(document);
+  for (const name of names) {
+    const short = name.replace(/Input$/, '');
+    if (short === name || names.has(short)) continue;
+    text = text
+      .replaceAll(`"#/components/schemas/${name}"`, `"#/components/schemas/${short}"`)
+      .replaceAll(`"${name}":`, `"${short}":`);
+  }
+  return JSON.parse(text);
 }
 
 function finishOperation(operation: Operation): void {
   if (operation[PUBLIC_EXTENSION]) {
     operation.security = [];
     delete operation[PUBLIC_EXTENSION];
+  }
+  for (const parameter of operation.parameters ?? []) {
+    // `role=client,server`, where the default of OpenAPI would be to repeat the parameter.
+    if (
+      'schema' in parameter &&
+      parameter.schema &&
+      'type' in parameter.schema &&
+      parameter.schema.type === 'array'
+    ) {
+      Object.assign(parameter, { style: 'form', explode: false });
+    }
   }
   for (const [status, response] of Object.entries(operation.responses)) {
     if (!response || !('content' in response) || !response.content) continue;
