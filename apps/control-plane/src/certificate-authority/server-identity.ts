@@ -32,7 +32,10 @@ export class ServerIdentity implements experimental.CertificateProvider {
 
   addCaCertificateListener(listener: CaListener): void {
     this.caListeners.add(listener);
-    listener({ caCertificate: Buffer.from(this.authority.certificate.toString('pem')) });
+    // Not at once: grpc-js 1.14 asks before it listens to the answer, and would drop every connection for want of a certificate.
+    queueMicrotask(() =>
+      listener({ caCertificate: Buffer.from(this.authority.certificate.toString('pem')) }),
+    );
   }
 
   removeCaCertificateListener(listener: CaListener): void {
@@ -41,7 +44,7 @@ export class ServerIdentity implements experimental.CertificateProvider {
 
   addIdentityCertificateListener(listener: IdentityListener): void {
     this.identityListeners.add(listener);
-    listener(this.identity());
+    queueMicrotask(() => listener(this.identity()));
   }
 
   removeIdentityCertificateListener(listener: IdentityListener): void {

@@ -12,9 +12,9 @@ import { JoinTokenService } from '../join-tokens/join-token.service.js';
 import type { JoinTokenRefusal } from '../join-tokens/join-token.store.js';
 
 const REFUSALS: Readonly<Record<JoinTokenRefusal, string>> = {
-  unknown: 'the join token is not known here, or was deleted; make a new one with POST /api/v1/join-tokens',
-  expired: 'the join token has expired; make a new one with POST /api/v1/join-tokens',
-  used_up: 'the join token was used as often as it may be; make a new one with a larger maxUses',
+  unknown: 'the join token is not known here, or was deleted',
+  expired: 'the join token has expired',
+  used_up: 'the join token was used as often as it may be',
 };
 
 export interface Enrolled {
