@@ -26,6 +26,8 @@ export class Interrupted extends Error {
  * @param {() => Promise<number>} main
  */
 export async function runMain(main) {
+  // The terminal may be closed before us; what has to be stopped is stopped all the same.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   try {
     process.exitCode = await main();
   } catch (error) {

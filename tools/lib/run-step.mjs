@@ -6,7 +6,8 @@ import { onImpatience, shutdown } from './shutdown.mjs';
 import { buildDirectory, root } from './workspace.mjs';
 
 const HEARTBEAT_MS = 15_000;
-const KILL_AFTER_MS = 10_000;
+// npm stops at nothing less than SIGKILL, and every step can be begun anew.
+const KILL_AFTER_MS = 1_000;
 const EXCERPT_LINES = 15;
 
 /** @param {string} line */

@@ -11,7 +11,9 @@ let firstSignalAt = 0;
  */
 const SAME_KEY_PRESS_MS = 1_000;
 
-/** Aborted by the first SIGINT, SIGTERM or SIGHUP, with an Interrupted as its reason. */
+const PARENT_WATCH_MS = 1_000;
+
+/** Aborted by the first SIGINT, SIGTERM or SIGHUP, or the end of npm, with an Interrupted as its reason. */
 export const shutdown = controller.signal;
 
 /**
@@ -23,13 +25,26 @@ export function onImpatience(listener) {
   return () => impatienceListeners.delete(listener);
 }
 
-for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-  process.on(name, () => {
-    if (!shutdown.aborted) {
-      firstSignalAt = Date.now();
-      controller.abort(new Interrupted(name));
-    } else if (Date.now() - firstSignalAt > SAME_KEY_PRESS_MS) {
-      for (const listener of impatienceListeners) listener();
-    }
-  });
+/** @param {NodeJS.Signals} name */
+function onSignal(name) {
+  if (!shutdown.aborted) {
+    firstSignalAt = Date.now();
+    controller.abort(new Interrupted(name));
+  } else if (Date.now() - firstSignalAt > SAME_KEY_PRESS_MS) {
+    for (const listener of impatienceListeners) listener();
+  }
+}
+
+for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+  process.on(name, () => onSignal(name));
+
+// An npm that is killed cannot pass anything on; without it nobody would know of us.
+if (process.env['npm_lifecycle_event'] !== undefined) {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    onSignal('SIGHUP');
+  }, PARENT_WATCH_MS);
+  watch.unref();
 }
