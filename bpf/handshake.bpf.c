@@ -75,26 +75,6 @@ struct {
 	__type(value, struct request_entry);
 } request_index SEC(".maps");
 
-/*
- * SYNs that were answered by cookie, by hash of the 4-tuple: RWND_INIT for a request that TIMEOUT_INIT did not follow. The last one of each
- * CPU waits in last_requests, because the next callback decides. In: the next SYN on that CPU. Out: the handshake's end; unanswered
- * ones are evicted, which loses no record, only its FLAG_SYN_COOKIE.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
-	__type(key, __u64);
-	__type(value, __u8);
-} cookie_syns SEC(".maps");
-
-/* The hash of the last request on this CPU while it is undecided, else 0. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} last_requests SEC(".maps");
-
 /* Filter criteria that name values; written by the loader only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -314,7 +294,7 @@ static __always_inline void endpoints_of_sockops(struct bpf_sock_ops *ctx, struc
 	ends->reserved = 0;
 }
 
-/* Not 0. Two rounds of multiply and fold per word; the multipliers are the fractional parts of the golden ratio and of sqrt(3). */
+/* A multiply and fold per word; the multipliers are the fractional parts of the golden ratio and of sqrt(3). */
 static __always_inline __u64 hash_endpoints(const struct endpoints *ends)
 {
 	const __u64 *words = (const void *)ends;
@@ -326,7 +306,7 @@ static __always_inline __u64 hash_endpoints(const struct endpoints *ends)
 	}
 	hash *= 0xbb67ae8584caa73bULL;
 	hash ^= hash >> 29;
-	return hash ? hash : 1;
+	return hash;
 }
 
 static __always_inline bool same_endpoints(const struct endpoints *a, const struct endpoints *b)
@@ -530,38 +510,14 @@ static __always_inline void emit_unaccepted(const struct pending *pending, __u16
 	emit_server(pending, OUTCOME_ESTABLISHED, pending->established_ns, server_latency(pending), &nobody, flags);
 }
 
-/* RWND_INIT: every SYN that is going to be answered. */
-static __always_inline void request_seen(struct bpf_sock_ops *ctx)
-{
-	struct endpoints ends;
-	__u64 *undecided;
-	__u32 zero = 0;
-	__u8 one = 1;
-
-	if (!filters[generation()].role_slots[ROLE_SERVER])
-		return;
-	undecided = bpf_map_lookup_elem(&last_requests, &zero);
-	if (!undecided)
-		return;
-	if (*undecided)
-		bpf_map_update_elem(&cookie_syns, undecided, &one, BPF_ANY);
-	endpoints_of_sockops(ctx, &ends);
-	*undecided = hash_endpoints(&ends);
-}
-
-/* TIMEOUT_INIT: the SYN got a request socket. In the same softirq as RWND_INIT, right behind it. */
+/* TIMEOUT_INIT: the SYN got a request socket. */
 static __always_inline void request_begins(struct bpf_sock_ops *ctx)
 {
-	__u64 *undecided, cookie, hash = 0;
 	struct request_entry *entry;
 	struct pending pending = {};
-	__u32 at = 0;
+	__u64 cookie, hash;
+	__u32 at;
 
-	undecided = bpf_map_lookup_elem(&last_requests, &at);
-	if (undecided) {
-		hash = *undecided;
-		*undecided = 0;
-	}
 	endpoints_of_sockops(ctx, &pending.ends);
 	pending.slots = candidate_slots(ROLE_SERVER, &pending.ends);
 	if (!pending.slots)
@@ -575,6 +531,7 @@ static __always_inline void request_begins(struct bpf_sock_ops *ctx)
 		count_table_full();
 		return;
 	}
+	hash = hash_endpoints(&pending.ends);
 	at = hash & (REQUEST_INDEX_SIZE - 1);
 	entry = bpf_map_lookup_elem(&request_index, &at);
 	if (entry) {
@@ -583,18 +540,15 @@ static __always_inline void request_begins(struct bpf_sock_ops *ctx)
 	}
 }
 
-static __always_inline bool take_cookie_syn(const struct endpoints *ends)
+/*
+ * Whether a child whose request nobody saw came out of a SYN cookie. No callback tells: without a request socket sockops are not run for the
+ * SYN. But the kernel then has no time of its SYN-ACK either, and takes the round trip from the timestamp option, in whole
+ * milliseconds, or has none (net/ipv4/tcp_input.c tcp_synack_rtt_meas, tcp_ack_update_rtt); a request that was not retransmitted is
+ * measured in microseconds. ctx->srtt_us is in eighths of one.
+ */
+static __always_inline bool made_by_cookie(struct bpf_sock_ops *ctx)
 {
-	__u64 *undecided, hash = hash_endpoints(ends);
-	__u32 zero = 0;
-
-	if (!bpf_map_delete_elem(&cookie_syns, &hash))
-		return true;
-	undecided = bpf_map_lookup_elem(&last_requests, &zero);
-	if (!undecided || *undecided != hash)
-		return false;
-	*undecided = 0;
-	return true;
+	return !ctx->total_retrans && !(ctx->srtt_us % 8000);
 }
 
 /* Returns whether the record may still be wanted. */
@@ -642,10 +596,12 @@ static __always_inline void server_established(struct bpf_sock_ops *ctx)
 		if (!fresh.slots)
 			return;
 		fresh.revision = filters[generation()].revision;
-		if (take_cookie_syn(&fresh.ends) && !tp->fastopen_rsk)
-			fresh.flags = FLAG_SYN_COOKIE;
 		if (!note_established(ctx, tp, &fresh))
 			return;
+		if (!tp->fastopen_rsk && made_by_cookie(ctx)) {
+			fresh.flags |= FLAG_SYN_COOKIE;
+			fresh.srtt_us = UNKNOWN_U32;
+		}
 		if (bpf_map_update_elem(&pendings, &cookie, &fresh, BPF_ANY)) {
 			count_table_full();
 			return;
@@ -724,10 +680,6 @@ int handshake_sockops(struct bpf_sock_ops *ctx)
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		client_ends(ctx, true);
-		break;
-	case BPF_SOCK_OPS_RWND_INIT:
-		if (!ctx->is_fullsock)
-			request_seen(ctx);
 		break;
 	case BPF_SOCK_OPS_TIMEOUT_INIT:
 		if (!ctx->is_fullsock)

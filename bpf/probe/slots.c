@@ -202,7 +202,7 @@ int slots_install(const struct slots *slots, struct filter *filter, const struct
 {
 	struct bound latency[SLOT_COUNT], sample[SLOT_COUNT];
 	size_t latency_count = 0, sample_count = 0;
-	__u64 all = 0, from_zero;
+	__u64 all = 0;
 
 	memset(filter, 0, sizeof(*filter));
 	filter->revision = slots->revision;
@@ -223,6 +223,8 @@ int slots_install(const struct slots *slots, struct filter *filter, const struct
 		filter->any_local_port |= spec->local_port_count ? 0 : bit;
 		filter->any_remote_prefix |= spec->remote_prefix_count ? 0 : bit;
 		filter->any_process_name |= spec->process_name_count ? 0 : bit;
+		filter->any_latency |= spec->min_latency_ns ? 0 : bit;
+		filter->unsampled |= spec->sample_threshold == UNKNOWN_U32 ? bit : 0;
 		if (spec->min_latency_ns)
 			latency[latency_count++] = (struct bound){spec->min_latency_ns, bit};
 		if (spec->sample_threshold != UNKNOWN_U32)
@@ -237,10 +239,7 @@ int slots_install(const struct slots *slots, struct filter *filter, const struct
 		if (error)
 			return error;
 	}
-	from_zero = all;
-	for (size_t i = 0; i < latency_count; i++)
-		from_zero &= ~latency[i].slot_bit;
-	install_steps(filter->latency, latency, latency_count, from_zero);
+	install_steps(filter->latency, latency, latency_count, filter->any_latency);
 	install_steps(filter->sample, sample, sample_count, all);
 	return 0;
 }
