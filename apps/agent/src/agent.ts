@@ -119,7 +119,7 @@ export class Agent {
     const drained = new Promise<void>((resolve) => {
       this.drained = resolve;
     });
-    if (!this.allAcknowledged()) await this.within(LAST_ACK_MAX_MS, drained);
+    if (!this.allAcknowledged() && this.link.isOpen) await this.within(LAST_ACK_MAX_MS, drained);
     if (!this.allAcknowledged()) {
       this.log.warn(
         { batches: this.buffer.nextSeq - 1 - this.buffer.acknowledgedThrough },

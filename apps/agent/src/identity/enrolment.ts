@@ -100,15 +100,16 @@ function enrolmentError(error: ServiceError): Error {
         'token_refused',
         `the control plane refused the join token: ${error.details}. Make a new one: POST /api/v1/join-tokens`,
       );
-    case status.UNAVAILABLE:
-    case status.DEADLINE_EXCEEDED:
-    case status.RESOURCE_EXHAUSTED:
-      return new ServerUnreachable(error.details);
-    default:
+    case status.INVALID_ARGUMENT:
+    case status.PERMISSION_DENIED:
+    case status.UNIMPLEMENTED:
       return new AgentError(
         'enrolment_refused',
         `the control plane refused to enrol this host: ${error.details}`,
       );
+    // UNAVAILABLE, RESOURCE_EXHAUSTED (too many attempts), or trouble of its own: another try may do.
+    default:
+      return new ServerUnreachable(error.details);
   }
 }
 

@@ -71,6 +71,10 @@ export class Link {
     this.backoff = new Backoff(RECONNECT_FIRST_MS, RECONNECT_MAX_MS, random);
   }
 
+  get isOpen(): boolean {
+    return this.state.kind === 'open';
+  }
+
   start(): void {
     if (this.state.kind === 'idle') void this.connect();
   }

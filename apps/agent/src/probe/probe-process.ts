@@ -31,10 +31,10 @@ export interface ProbeListener {
   ended(reason: ProbeEnd): void;
 }
 
-/** `neverRan`: there was no process at all (no such file, not executable). */
+/** `unusable`: the next run would end the same way (no such file, not executable, another wire version). */
 export interface ProbeEnd {
   readonly reason: string;
-  readonly neverRan: boolean;
+  readonly unusable: boolean;
 }
 
 /** How long the probe may take to end by itself once its stdin is closed, then once more after SIGTERM; milliseconds. */
@@ -48,6 +48,7 @@ export class ProbeProcess {
   /** Why we killed it ourselves. */
   private killedFor: string | undefined;
   private greeted = false;
+  private incompatible = false;
 
   constructor(
     path: string,
@@ -62,12 +63,13 @@ export class ProbeProcess {
     const lines = new LineSplitter((line) => listener.output(line));
     this.child.stderr.on('data', (chunk: Buffer) => lines.push(chunk));
     this.child.once('error', (error: NodeJS.ErrnoException) => {
-      if (this.pid === undefined) this.ended({ reason: startFailure(path, error), neverRan: true });
+      if (this.pid === undefined) this.ended({ reason: startFailure(path, error), unusable: true });
     });
     // 'close', not 'exit': everything that it wrote has been read by then.
     this.child.once('close', (code, signal) => {
       lines.end();
-      if (this.pid !== undefined) this.ended({ reason: this.endReason(code, signal), neverRan: false });
+      if (this.pid !== undefined)
+        this.ended({ reason: this.endReason(code, signal), unusable: this.incompatible });
     });
   }
 
@@ -129,6 +131,7 @@ export class ProbeProcess {
 
   private greet(hello: ProbeHello): void {
     if (hello.wireVersion !== PROBE_WIRE_VERSION) {
+      this.incompatible = true;
       throw new ProbeWireError(
         `it speaks wire version ${hello.wireVersion}, this agent ${PROBE_WIRE_VERSION}: install the two from one release`,
       );

@@ -131,7 +131,7 @@ export class ProbeSupervisor {
     const delayMs = this.backoff.nextBoundMs();
     this.log.warn({ reason: end.reason, restartInMs: delayMs }, 'probe is down');
     this.failedStarts = greeted ? 0 : this.failedStarts + 1;
-    if (end.neverRan || this.failedStarts >= FAILED_STARTS_MAX) this.events.unavailable(end.reason);
+    if (end.unusable || this.failedStarts >= FAILED_STARTS_MAX) this.events.unavailable(end.reason);
     else this.events.down(end.reason);
     this.restart = this.clock.after(delayMs, () => this.start());
   }

@@ -1,0 +1,309 @@
+import os from 'node:os';
+import { status } from '@grpc/grpc-js';
+import { type Batch, LossCause, SessionState } from '@synscope/protocol';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BATCH_MAX_WAIT_MS } from './batch/batcher.js';
+import { AgentHarness } from './testing/agent-harness.js';
+import { desiredSession } from './testing/desired-session.js';
+import { ManualClock } from './testing/manual-clock.js';
+import { HOOKS } from './testing/stand-in-probe.js';
+import type { AgentStream } from './testing/test-control-plane.js';
+import { AGENT_VERSION } from './version.js';
+
+let harness: AgentHarness;
+beforeEach(async () => {
+  harness = await AgentHarness.start();
+});
+afterEach(async ({ task }) => {
+  await harness.stop();
+  if (task.result?.state === 'fail') console.error(harness.log.lines.join('\n'));
+});
+
+async function running(stream: AgentStream, revision = 1n, id = 1): Promise<void> {
+  stream.desire(revision, [desiredSession(id)]);
+  await stream.statuses.next(stateIs(SessionState.PENDING));
+  await stream.statuses.next(stateIs(SessionState.RUNNING));
+}
+
+const pids = (batch: Batch) => batch.handshakes?.pid ?? [];
+const stateIs = (state: SessionState) => (held: { state: SessionState }) => held.state === state;
+
+describe('the agent', () => {
+  it('says who and where it is and what its probe can measure', async () => {
+    const { stream } = await harness.connected();
+    expect(stream.hello).toMatchObject({
+      protocolVersion: 1,
+      agentVersion: AGENT_VERSION,
+      hostname: os.hostname(),
+      kernel: os.release(),
+      labels: { env: 'test' },
+      capabilities: [{ name: 'tcp_handshake.client', available: true, detail: '' }],
+      sessions: [],
+    });
+    expect(stream.hello.bootId).toHaveLength(16);
+  });
+
+  it('takes a session from the wish to stored records and an end', async () => {
+    const { stream, run } = await harness.connected();
+    stream.desire(7n, [desiredSession(1)]);
+    expect(await stream.statuses.next()).toMatchObject({ state: SessionState.PENDING, revision: 7n });
+    expect(await stream.statuses.next()).toMatchObject({ state: SessionState.RUNNING, hooks: HOOKS });
+
+    const { revision, slots } = await run.configures.next();
+    run.sendRecords([
+      {
+        revision,
+        slots: 1n << BigInt(slots[0] ?? 0),
+        pid: 42,
+        latencyNs: 51_234_000n,
+        processName: Buffer.from('curl'),
+      },
+    ]);
+    const batch = await stream.batches.next();
+    expect(batch.seq).toBe(1n);
+    expect(batch.handshakes).toMatchObject({
+      rowCount: 1,
+      pid: [42],
+      latencyUsPlusOne: [51_235n],
+      processNames: ['curl'],
+      sessionSets: [{ sessionIds: [desiredSession(1).sessionId] }],
+    });
+
+    stream.desire(8n, []);
+    expect(await run.configures.next()).toMatchObject({ slots: [] });
+    expect(await stream.statuses.next()).toMatchObject({ state: SessionState.DONE, recordCount: 1n });
+  });
+
+  it('starts a killed probe again, with its sessions, and reports what its death lost', async () => {
+    const { stream, run } = await harness.connected();
+    await running(stream);
+    const { revision } = await run.configures.next();
+    run.sendStats({ emitted: 5 });
+    run.sendRecords([
+      { revision, slots: 1n },
+      { revision, slots: 1n },
+    ]);
+    await stream.batches.next();
+    run.kill();
+
+    expect(await stream.statuses.next()).toMatchObject({
+      state: SessionState.PENDING,
+      error: 'the probe was killed by SIGKILL',
+    });
+    const successor = await harness.probe.runs.next();
+    const again = await successor.configures.next();
+    expect(again.slots).toEqual([0]);
+    expect(again.revision).toBeGreaterThan(revision);
+    await stream.statuses.next(stateIs(SessionState.RUNNING));
+    const { loss } = await stream.batches.next();
+    expect(loss).toMatchObject([{ cause: LossCause.PROBE_RESTART, records: 3n }]);
+
+    successor.sendRecords([{ revision: again.revision, slots: 1n, pid: 9 }]);
+    expect(pids(await stream.batches.next())).toEqual([9]);
+  });
+
+  it('sends the probe’s loss with its interval, each kind once', async () => {
+    const { stream, run } = await harness.connected();
+    const loss = { ringFull: 4, pendingTableFull: 0, unfinishedAtDetach: 0 };
+    run.sendStats({ monotonicNs: 2e9, wallOffsetNs: 2e18, loss });
+    expect((await stream.batches.next()).loss).toMatchObject([{ cause: LossCause.RING_FULL, records: 4n }]);
+    run.sendStats({
+      monotonicNs: 3e9,
+      wallOffsetNs: 2e18,
+      loss: { ...loss, ringFull: 6, pendingTableFull: 1 },
+    });
+    const second = await stream.batches.next();
+    expect(second.handshakes).toBeUndefined();
+    expect(second.loss).toMatchObject([
+      {
+        cause: LossCause.RING_FULL,
+        records: 2n,
+        fromUs: 2_000_000_002_000_000n,
+        untilUs: 2_000_000_003_000_000n,
+      },
+      { cause: LossCause.PENDING_TABLE_FULL, records: 1n },
+    ]);
+  });
+
+  it('goes on through an outage of the control plane and sends what was not acknowledged again, in order', async () => {
+    const { stream, run } = await harness.connected();
+    await running(stream);
+    const { revision } = await run.configures.next();
+    stream.acknowledging = false;
+    run.sendRecords([{ revision, slots: 1n, pid: 1 }]);
+    const first = await stream.batches.next();
+    run.sendRecords([{ revision, slots: 1n, pid: 2 }]);
+    const second = await stream.batches.next();
+    stream.acknowledge(second.seq);
+    run.sendRecords([{ revision, slots: 1n, pid: 3 }]);
+    const third = await stream.batches.next();
+
+    harness.plane.stop();
+    await stream.ended;
+    run.sendRecords([{ revision, slots: 1n, pid: 4 }]);
+    await harness.plane.listen();
+    const successor = await harness.plane.nextStream();
+    expect(Buffer.from(successor.hello.bootId)).toEqual(Buffer.from(stream.hello.bootId));
+    expect(successor.hello.sessions).toMatchObject([{ state: SessionState.RUNNING }]);
+    const repeated = [await successor.batches.next(), await successor.batches.next()];
+    expect(repeated).toEqual([first, third]);
+    expect(await successor.batches.next()).toMatchObject({ seq: 4n, handshakes: { pid: [4] } });
+    // Nothing was reconfigured.
+    expect(run.configures.drain()).toEqual([]);
+  });
+
+  it('has no more batches on their way than the control plane allows', async () => {
+    harness.plane.terms.maxUnackedBatches = 2;
+    const clock = new ManualClock(Date.now() * 1000);
+    const { stream, run } = await harness.connected({}, clock);
+    stream.acknowledging = false;
+    for (let i = 1; i <= 3; i++) {
+      run.sendStats({ loss: { ringFull: i, pendingTableFull: 0, unfinishedAtDetach: 0 } });
+      // The answer to a configuration comes after the stats before it: they have been read.
+      stream.desire(BigInt(i), [desiredSession(i)]);
+      await stream.statuses.next(stateIs(SessionState.RUNNING));
+      clock.advance(BATCH_MAX_WAIT_MS);
+    }
+    expect((await stream.batches.next()).seq).toBe(1n);
+    expect((await stream.batches.next()).seq).toBe(2n);
+    // A status sent now comes after any batch that was sent before it.
+    stream.desire(9n, []);
+    expect(stream.batches.drain()).toEqual([]);
+    stream.acknowledge(1n);
+    expect((await stream.batches.next()).seq).toBe(3n);
+  });
+
+  it('ends its sessions when the lease runs out and takes them up when the control plane is back', async () => {
+    harness.plane.terms.leaseMs = 30_000;
+    const clock = new ManualClock(Date.now() * 1000);
+    const { stream, run } = await harness.connected({}, clock);
+    await running(stream);
+    expect(await run.configures.next()).toMatchObject({ slots: [0] });
+
+    clock.advance(30_000);
+    expect(await run.configures.next()).toMatchObject({ slots: [] });
+    await stream.ended;
+    // Beyond the first delay of the reconnection.
+    clock.advance(500);
+    const successor = await harness.plane.nextStream();
+    expect(successor.hello.sessions).toMatchObject([{ state: SessionState.PENDING }]);
+    await running(successor);
+    expect((await run.configures.next()).slots).toHaveLength(1);
+  });
+
+  it('keeps the lease as long as anything is heard', async () => {
+    harness.plane.terms.leaseMs = 30_000;
+    const clock = new ManualClock(Date.now() * 1000);
+    const { stream, run } = await harness.connected({}, clock);
+    await running(stream);
+    await run.configures.next();
+    for (let revision = 2n; revision < 6n; revision++) {
+      clock.advance(20_000);
+      stream.desire(revision, [desiredSession(1), desiredSession(Number(revision))]);
+      await stream.statuses.next(({ sessionId, state }) => {
+        return sessionId[0] === Number(revision) && state === SessionState.RUNNING;
+      });
+      expect((await run.configures.next()).slots).toHaveLength(2);
+    }
+  });
+
+  it('reports its own cost and the probe’s with the heartbeat', async () => {
+    harness.plane.terms.heartbeatIntervalMs = 1_000;
+    const clock = new ManualClock(Date.now() * 1000);
+    const { stream, run } = await harness.connected({}, clock);
+    run.sendStats({});
+    await running(stream);
+    clock.advance(1_000);
+    const { cost, sentAtUs } = await stream.heartbeats.next();
+    expect(sentAtUs).toBe(BigInt(clock.wallUs()));
+    expect(cost).toMatchObject({ probeResidentBytes: 3_000_000n, bpfRunTimeNs: 1000n, bpfRunCount: 10n });
+    expect(Number(cost?.agentResidentBytes)).toBeGreaterThan(1e6);
+  });
+
+  it('runs without a probe, says so, and fails sessions with the reason', async () => {
+    const agent = harness.agent({ probe: '/nonexistent/synscope-probe' });
+    await agent.start();
+    const stream = await harness.plane.nextStream();
+    expect(stream.hello.capabilities).toMatchObject([
+      { name: 'tcp_handshake.client', available: false, detail: expect.stringContaining('does not exist') },
+      {},
+      {},
+    ]);
+    stream.desire(1n, [desiredSession(1)]);
+    expect(await stream.statuses.next()).toMatchObject({
+      state: SessionState.FAILED,
+      error: 'the probe /nonexistent/synscope-probe does not exist: build it, or name it by --probe',
+    });
+  });
+
+  it('does not use a probe of another wire version', async () => {
+    harness.probe.hello = { ...harness.probe.hello, wireVersion: 2 };
+    const agent = harness.agent();
+    await agent.start();
+    const stream = await harness.plane.nextStream();
+    expect(stream.hello.capabilities[0]).toMatchObject({
+      available: false,
+      detail: expect.stringContaining('speaks wire version 2, this agent 1'),
+    });
+  });
+
+  it('finds the batch that the control plane refuses and gives up that one alone', async () => {
+    const { stream, run } = await harness.connected();
+    await running(stream);
+    const { revision } = await run.configures.next();
+    stream.acknowledging = false;
+    for (const pid of [1, 2, 3]) {
+      run.sendRecords(new Array(2000).fill({ revision, slots: 1n, pid }));
+      await stream.batches.next();
+    }
+    stream.fail(status.INVALID_ARGUMENT, 'handshakes.pid: out of range');
+
+    // One at a time now: the second of them is the one that this control plane does not take.
+    const second = await harness.plane.nextStream();
+    second.acknowledging = false;
+    expect(pids(await second.batches.next())[0]).toBe(1);
+    second.acknowledge(1n);
+    expect(pids(await second.batches.next())[0]).toBe(2);
+    second.fail(status.INVALID_ARGUMENT, 'handshakes.pid: out of range');
+
+    const third = await harness.plane.nextStream();
+    expect(await third.batches.next()).toMatchObject({
+      seq: 2n,
+      loss: [{ cause: LossCause.AGENT_BUFFER_FULL, records: 2000n }],
+    });
+    expect(pids(await third.batches.next())[0]).toBe(3);
+  });
+
+  it('ends in order: sessions off, everything sent, probe ended', async () => {
+    const { agent, stream, run } = await harness.connected();
+    await running(stream);
+    const { revision } = await run.configures.next();
+    run.sendRecords([{ revision, slots: 1n, pid: 5 }]);
+    // What the probe still hands over while it detaches.
+    harness.probe.answer = ({ slots }) => {
+      if (slots.length === 0) run.sendRecords([{ revision, slots: 1n, pid: 6 }]);
+      return { attached: false, hooks: [], errors: [] };
+    };
+    await agent.stop();
+    await run.ended;
+    await stream.ended;
+    const batches = stream.batches.drain();
+    expect(batches.flatMap(pids)).toEqual([5, 6]);
+    expect(run.configures.drain().at(-1)?.slots).toEqual([]);
+  });
+
+  it('says that it was revoked and ends', async () => {
+    const { agent, stream } = await harness.connected();
+    stream.fail(status.PERMISSION_DENIED, 'agent revoked');
+    expect(await agent.failure).toMatchObject({ code: 'revoked', exitStatus: 1 });
+  });
+
+  it('survives a probe that sends nonsense', async () => {
+    const { stream, run } = await harness.connected();
+    await running(stream);
+    run.send(77, Buffer.from('what is this'));
+    const successor = await harness.probe.runs.next();
+    expect((await successor.configures.next()).slots).toEqual([0]);
+    expect(harness.log.lines.join('\n')).toContain('a frame of unknown type 77');
+  });
+});

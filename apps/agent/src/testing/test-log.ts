@@ -1,0 +1,23 @@
+import type { Log } from '../log.js';
+
+/** Keeps what was logged, so that a failing test can show it. */
+export class TestLog implements Log {
+  readonly lines: string[] = [];
+
+  error(fields: object, message: string): void {
+    this.add('error', fields, message);
+  }
+  warn(fields: object, message: string): void {
+    this.add('warn', fields, message);
+  }
+  info(fields: object, message: string): void {
+    this.add('info', fields, message);
+  }
+  debug(fields: object, message: string): void {
+    this.add('debug', fields, message);
+  }
+
+  private add(level: string, fields: object, message: string): void {
+    this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+  }
+}
