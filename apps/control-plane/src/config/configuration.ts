@@ -63,7 +63,7 @@ export class Configuration {
 
   @Variable('DATABASE_URL', postgresUrlSchema, {
     description:
-      'The Postgres database, version 14 or newer. `npm start` fills it in with an embedded Postgres if it is unset.',
+      'The Postgres database, version 15 or newer; from 17 on it answers some filters from an index that older ones sort for. `npm start` fills it in with an embedded Postgres if it is unset.',
     secret: true,
     example: 'postgres://synscope:secret@127.0.0.1:5432/synscope',
     fix: 'Set it to a database, such as DATABASE_URL=postgres://synscope:secret@127.0.0.1:5432/synscope, or start with `npm start`, which brings its own Postgres',
