@@ -19,7 +19,6 @@ import type { Configuration } from './configuration/configuration.js';
 import { CgroupContainers } from './container/cgroup-containers.js';
 import { IdentityKeeper } from './identity/identity-keeper.js';
 import { IdentityStore } from './identity/identity-store.js';
-import { grpcTarget } from './identity/server-address.js';
 import { Link } from './link/link.js';
 import type { Log } from './log.js';
 import { ProbeSupervisor } from './probe/probe-supervisor.js';
@@ -90,7 +89,7 @@ export class Agent {
       clock,
       log,
     );
-    this.link = new Link(grpcTarget(server), this.buffer, this.linkEvents(), clock, log);
+    this.link = new Link(server, this.buffer, this.linkEvents(), clock, log);
   }
 
   /** Returns once the probe has answered, or not in time; the link is on its way then. Throws AgentError if it can never get there. */

@@ -12,7 +12,7 @@ import {
 import { AgentError } from '../agent-error.js';
 import { Backoff } from '../backoff.js';
 import type { Clock } from '../clock.js';
-import { CHANNEL_OPTIONS, PINNED_CA_ONLY } from '../link/channel.js';
+import { channelOptions, PINNED_CA_ONLY } from '../link/channel.js';
 import type { Log } from '../log.js';
 import type { Identity, IdentityStore } from './identity-store.js';
 import type { JoinToken } from './join-token.js';
@@ -75,7 +75,7 @@ function call(server: ServerAddress, authority: string, request: EnrolRequest): 
   const client = new Client(
     grpcTarget(server),
     credentials.createSsl(Buffer.from(authority), null, null, PINNED_CA_ONLY),
-    CHANNEL_OPTIONS,
+    channelOptions(server),
   );
   const method = grpcMethodDefinition(EnrolmentService.method.enrol);
   return new Promise<EnrolResponse>((resolve, reject) => {

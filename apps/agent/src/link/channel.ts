@@ -1,10 +1,12 @@
+import { isIP } from 'node:net';
 import type { ChannelOptions, VerifyOptions } from '@grpc/grpc-js';
+import type { ServerAddress } from '../identity/server-address.js';
 
 /** How long silence on the connection is borne before it is probed, and then until it counts as dead; milliseconds. */
 const KEEPALIVE_TIME_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
-export const CHANNEL_OPTIONS: ChannelOptions = {
+const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
   'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
   // A connection of its own for each attempt: the backoff is ours, not that of a pool shared between attempts.
@@ -21,3 +23,10 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
  * any name or address.
  */
 export const PINNED_CA_ONLY: VerifyOptions = { checkServerIdentity: () => undefined };
+
+export function channelOptions({ host }: ServerAddress): ChannelOptions {
+  // TLS names no IP addresses (RFC 6066 §3); grpc-js would.
+  return isIP(host) === 0
+    ? CHANNEL_OPTIONS
+    : { ...CHANNEL_OPTIONS, 'grpc.ssl_target_name_override': 'control-plane.synscope.invalid' };
+}

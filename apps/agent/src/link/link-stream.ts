@@ -8,7 +8,8 @@ import {
   grpcMethodDefinition,
   LinkService,
 } from '@synscope/protocol';
-import { CHANNEL_OPTIONS, PINNED_CA_ONLY } from './channel.js';
+import { grpcTarget, type ServerAddress } from '../identity/server-address.js';
+import { channelOptions, PINNED_CA_ONLY } from './channel.js';
 
 /** PEM texts. */
 export interface LinkCredentials {
@@ -42,19 +43,19 @@ export class LinkStream {
   private over = false;
 
   constructor(
-    target: string,
+    server: ServerAddress,
     { certificateAuthorities, certificate, privateKey }: LinkCredentials,
     private readonly listener: StreamListener,
   ) {
     this.client = new Client(
-      target,
+      grpcTarget(server),
       credentials.createSsl(
         Buffer.from(certificateAuthorities.join('\n')),
         Buffer.from(privateKey),
         Buffer.from(certificate),
         PINNED_CA_ONLY,
       ),
-      CHANNEL_OPTIONS,
+      channelOptions(server),
     );
     this.call = this.client.makeBidiStreamRequest(
       grpcMethodDefinition(LinkService.method.connect).path,

@@ -11,6 +11,7 @@ import type {
 import { Backoff } from '../backoff.js';
 import type { BatchBuffer } from '../batch/batch-buffer.js';
 import type { Clock, Timer } from '../clock.js';
+import { grpcTarget, type ServerAddress } from '../identity/server-address.js';
 import type { Log } from '../log.js';
 import { type LinkCredentials, LinkStream, type StreamEnd } from './link-stream.js';
 
@@ -61,7 +62,7 @@ export class Link {
   private leaseTimer: Timer | undefined;
 
   constructor(
-    private readonly target: string,
+    private readonly server: ServerAddress,
     private readonly buffer: BatchBuffer,
     private readonly events: LinkEvents,
     private readonly clock: Clock,
@@ -131,7 +132,7 @@ export class Link {
       return;
     }
     if (this.isClosed()) return;
-    const stream: LinkStream = new LinkStream(this.target, credentials, {
+    const stream: LinkStream = new LinkStream(this.server, credentials, {
       message: (message) => this.received(stream, message),
       writable: () => this.pump(),
       ended: (end) => this.lost(end),
@@ -180,7 +181,7 @@ export class Link {
     this.leaseMs = welcome.leaseMs;
     this.leaseTimer?.cancel();
     if (this.leaseMs > 0) this.watchLease(this.leaseMs);
-    this.log.info({ target: this.target }, 'connected');
+    this.log.info({ server: grpcTarget(this.server) }, 'connected');
     this.events.welcome(welcome);
     this.pump();
   }

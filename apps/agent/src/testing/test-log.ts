@@ -1,8 +1,11 @@
 import type { Log } from '../log.js';
+import { EventQueue } from './event-queue.js';
 
 /** Keeps what was logged, so that a failing test can show it. */
 export class TestLog implements Log {
   readonly lines: string[] = [];
+  /** The same, for a test that waits for a line. */
+  readonly written = new EventQueue<string>();
 
   error(fields: object, message: string): void {
     this.add('error', fields, message);
@@ -18,6 +21,8 @@ export class TestLog implements Log {
   }
 
   private add(level: string, fields: object, message: string): void {
-    this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+    const line = `${level} ${message} ${JSON.stringify(fields)}`;
+    this.lines.push(line);
+    this.written.push(line);
   }
 }

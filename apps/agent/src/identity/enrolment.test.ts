@@ -1,0 +1,221 @@
+import { randomUUID, X509Certificate } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Clock, systemClock } from '../clock.js';
+import { ManualClock } from '../testing/manual-clock.js';
+import { TestAuthority, validFor } from '../testing/test-authority.js';
+import { TestControlPlane } from '../testing/test-control-plane.js';
+import { TestLog } from '../testing/test-log.js';
+import { IdentityKeeper } from './identity-keeper.js';
+import { IdentityStore } from './identity-store.js';
+import { parseJoinToken } from './join-token.js';
+import { pinOf } from './pinned-authority.js';
+import { parseServerAddress } from './server-address.js';
+
+const HOUR_MS = 3_600_000;
+
+let plane: TestControlPlane;
+let dataDir: string;
+let log: TestLog;
+beforeEach(async () => {
+  plane = await TestControlPlane.start();
+  dataDir = mkdtempSync(join(tmpdir(), 'synscope-identity-'));
+  log = new TestLog();
+});
+afterEach(() => {
+  plane.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+function keeper(
+  token: string | undefined = plane.authority.joinToken('s3cret'),
+  address = plane.address,
+  clock: Clock = systemClock,
+) {
+  return new IdentityKeeper(
+    {
+      server: parseServerAddress(address),
+      token: token === undefined ? undefined : parseJoinToken(token),
+      hostname: 'host-1',
+      labels: { env: 'prod' },
+    },
+    new IdentityStore(dataDir),
+    clock,
+    log,
+  );
+}
+
+const withoutToken = () => {
+  const server = parseServerAddress(plane.address);
+  return new IdentityKeeper(
+    { server, token: undefined, hostname: 'host-1', labels: {} },
+    new IdentityStore(dataDir),
+    systemClock,
+    log,
+  );
+};
+
+describe('enrolment', () => {
+  it('buys a certificate for a key that never leaves the host', async () => {
+    const { certificate, certificateAuthorities, privateKey } = await keeper().credentials();
+    const request = await plane.enrolments.next();
+    expect(request).toMatchObject({ joinToken: 's3cret', hostname: 'host-1', labels: { env: 'prod' } });
+    expect(request.agentId).toHaveLength(0);
+    const leaf = new X509Certificate(certificate);
+    expect(leaf.checkIssued(new X509Certificate(certificateAuthorities[0] ?? ''))).toBe(true);
+    expect(pinOf(new X509Certificate(certificateAuthorities[0] ?? ''))).toBe(plane.authority.pin);
+    expect(Buffer.from(request.certificateSigningRequest).includes(privateKey)).toBe(false);
+    expect(statSync(join(dataDir, 'agent-key.pem')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(dataDir, 'identity.json')).mode & 0o777).toBe(0o600);
+    expect(readdirSync(dataDir).sort()).toEqual(['agent-key.pem', 'identity.json']);
+  });
+
+  it('is needed once: the next start finds the identity, without a token', async () => {
+    const first = await keeper().credentials();
+    expect(await withoutToken().credentials()).toEqual(first);
+    expect(plane.enrolments.drain()).toHaveLength(1);
+  });
+
+  it('is asked for again when the certificate has expired, with the same key and the old id', async () => {
+    plane.agentValidity = {
+      notBefore: new Date(Date.now() - 2 * HOUR_MS),
+      notAfter: new Date(Date.now() - 1000),
+    };
+    await keeper().credentials();
+    const key = readFileSync(join(dataDir, 'agent-key.pem'), 'utf8');
+    await expect(withoutToken().credentials()).rejects.toMatchObject({ code: 'certificate_expired' });
+
+    plane.agentValidity = validFor(HOUR_MS);
+    const { privateKey } = await keeper().credentials();
+    expect(privateKey).toBe(key);
+    await plane.enrolments.next();
+    expect(Buffer.from((await plane.enrolments.next()).agentId)).toEqual(plane.agentId);
+  });
+
+  it('is asked for anew when the token is of another control plane than the identity', async () => {
+    await keeper().credentials();
+    const other = await TestControlPlane.start();
+    const { certificateAuthorities } = await keeper(
+      other.authority.joinToken('x'),
+      other.address,
+    ).credentials();
+    expect(pinOf(new X509Certificate(certificateAuthorities[0] ?? ''))).toBe(other.authority.pin);
+    other.stop();
+  });
+
+  it('gives the secret to nobody whose CA the token does not pin', async () => {
+    const impostor = await TestControlPlane.start(await TestAuthority.create());
+    const token = plane.authority.joinToken('s3cret');
+    await expect(keeper(token, impostor.address).credentials()).rejects.toMatchObject({
+      code: 'server_not_trusted',
+      message: expect.stringContaining(impostor.address),
+    });
+    expect(impostor.enrolments.drain()).toEqual([]);
+    expect(existsSync(join(dataDir, 'identity.json'))).toBe(false);
+    impostor.stop();
+  });
+
+  it.each([
+    ['join token expired', status.UNAUTHENTICATED, 'token_refused'],
+    ['join token is used up', status.UNAUTHENTICATED, 'token_refused'],
+    ['label "a b" is no label', status.INVALID_ARGUMENT, 'enrolment_refused'],
+  ])(
+    'ends with the control plane’s words when it is refused for good: %s',
+    async (details, code, expected) => {
+      plane.refuseEnrolment = { code, details };
+      await expect(keeper().credentials()).rejects.toMatchObject({
+        code: expected,
+        message: expect.stringContaining(details),
+      });
+      expect(plane.enrolments.drain()).toHaveLength(1);
+    },
+  );
+
+  it('tries again while the control plane is not up', async () => {
+    plane.stop();
+    const credentials = keeper().credentials();
+    await log.written.next((line) => line.includes('could not enrol yet'));
+    await plane.listen();
+    expect((await credentials).certificate).toContain('BEGIN CERTIFICATE');
+  });
+
+  it('tries again when something else than TLS answers, and says what', async () => {
+    const server = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    // With this clock the next try never comes.
+    void keeper(undefined, `127.0.0.1:${address.port}`, new ManualClock(Date.now() * 1000)).credentials();
+    const line = await log.written.next();
+    expect(line).toContain(`127.0.0.1:${address.port}`);
+    expect(line).toContain('could not enrol yet');
+    server.close();
+  });
+
+  it('needs a token at the first start', async () => {
+    await expect(withoutToken().credentials()).rejects.toMatchObject({ code: 'not_enrolled', exitStatus: 2 });
+  });
+
+  it('says which file is damaged', async () => {
+    await keeper().credentials();
+    writeFileSync(join(dataDir, 'identity.json'), '{"agentId":');
+    await expect(keeper().credentials()).rejects.toThrow(/identity\.json is damaged/);
+  });
+
+  it('says that the data directory cannot be used', () => {
+    const file = join(dataDir, randomUUID());
+    writeFileSync(file, '');
+    expect(() => new IdentityStore(join(file, 'below'))).toThrow(/the data directory .* cannot be made/);
+  });
+});
+
+describe('renewal', () => {
+  it('asks at 2/3 of the life with the same key, and stores the successor', async () => {
+    // Two hours of three are over: due at once.
+    plane.agentValidity = {
+      notBefore: new Date(Date.now() - 2 * HOUR_MS - 1000),
+      notAfter: new Date(Date.now() + HOUR_MS),
+    };
+    const held = keeper();
+    const before = await held.credentials();
+    const request = await new Promise<Buffer>((resolve) => held.watchRenewal(resolve));
+    plane.agentValidity = validFor(24 * HOUR_MS);
+    held.renewed(await plane.certificateFor(request));
+    held.stop();
+    const after = await held.credentials();
+    expect(after.privateKey).toBe(before.privateKey);
+    expect(new X509Certificate(after.certificate).fingerprint256).not.toBe(
+      new X509Certificate(before.certificate).fingerprint256,
+    );
+    expect(await withoutToken().credentials()).toEqual(after);
+  });
+});
+
+describe('a join token', () => {
+  it.each(['', 'synj_abc', 'synj_abc.short', 'abc.def', `synj_.${'x'.repeat(43)}`])(
+    'is refused: %j',
+    (text) => {
+      expect(() => parseJoinToken(text)).toThrow(expect.objectContaining({ code: 'token_malformed' }));
+    },
+  );
+});
+
+describe('a server address', () => {
+  it.each([
+    ['control.example.com:9443', { host: 'control.example.com', port: 9443 }],
+    ['[fd00::1]:9443', { host: 'fd00::1', port: 9443 }],
+  ])('is read: %s', (text, address) => {
+    expect(parseServerAddress(text)).toEqual(address);
+  });
+
+  it.each(['', 'host', 'host:0', 'host:65536', 'fd00::1:9443', 'https://host:1', 'a b:1'])(
+    'is refused: %j',
+    (text) => {
+      expect(() => parseServerAddress(text)).toThrow(/HOST:PORT/);
+    },
+  );
+});
