@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { parse as parseUuid } from 'uuid';
 import { Configuration } from '../config/configuration.js';
+import { uuidToBytes } from '../grpc/uuid-bytes.js';
 import { ReadinessChecks } from '../health/readiness-checks.js';
 import { PartitionService } from '../record-storage/partition.service.js';
 import { BatchQueue } from './batch-queue.js';
@@ -92,7 +92,7 @@ export class IngestService implements OnModuleInit, BeforeApplicationShutdown {
       return first;
     }
     const rows =
-      reader.rowCount > 0 ? this.rowWriter.write(reader, parseUuid(agentId), parseUuid(bootId)) : null;
+      reader.rowCount > 0 ? this.rowWriter.write(reader, uuidToBytes(agentId), uuidToBytes(bootId)) : null;
     const { promise, resolve, reject } = Promise.withResolvers<{ seq: number }>();
     const settled = promise.finally(() => this.underWay.delete(key));
     this.underWay.set(key, settled);
@@ -148,6 +148,7 @@ export class IngestService implements OnModuleInit, BeforeApplicationShutdown {
       // Settled by the writer already, unless it was stopped.
       for (const batch of group.batches) batch.reject(new IngestStoppedError());
       this.queue.release(group);
+      for (const { rows } of group.batches) if (rows) this.rowWriter.recycle(rows);
       this.letIn();
       this.wake();
     }
