@@ -8,6 +8,7 @@ import type { Configuration } from './config/configuration.js';
 import { formatListenAddress, type ListenAddress } from './config/value-schemas.js';
 import { prepareDatabase } from './database/prepare-database.js';
 import { HttpAdapter } from './http/http-adapter.js';
+import { measureRequests } from './http/request-metrics.js';
 import { addSecurityHeaders } from './http/security-headers.js';
 import { BoundAddresses } from './lifecycle/bound-addresses.js';
 import { prepareDataDirectory } from './lifecycle/data-directory.js';
@@ -15,6 +16,7 @@ import { listenError } from './lifecycle/listen-error.js';
 import { createLogger } from './logging/create-logger.js';
 import { NestLogger } from './logging/nest-logger.js';
 import { logRequests } from './logging/request-logging.js';
+import { MetricsRegistry } from './metrics/metrics-registry.js';
 import { serveOpenApi } from './openapi/serve-openapi.js';
 
 const UNPREFIXED_ROUTES = ['healthz', 'readyz', 'metrics'].map((path) => ({
@@ -41,6 +43,7 @@ export async function createApp(
     bodyParser: false,
     abortOnError: false,
   });
+  measureRequests(adapter.getInstance(), app.get(MetricsRegistry));
   app.setGlobalPrefix('api/v1', { exclude: UNPREFIXED_ROUTES });
   serveOpenApi(app);
   return app;

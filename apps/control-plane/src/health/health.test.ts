@@ -29,12 +29,16 @@ describe('health', () => {
 
   it('shows metrics of the process and of requests by route', async () => {
     await control.call('GET', '/api-tokens');
+    await control.call('GET', '/api-tokens', { token: null });
+    await control.call('GET', '/no-such-route');
     const { text, headers } = await control.call('GET', '/metrics', { token: null });
     expect(headers.get('content-type')).toMatch(/^text\/plain; .*version=0\.0\.4/);
     expect(text).toMatch(/^process_resident_memory_bytes \d+$/m);
     expect(text).toMatch(
       /^synscope_http_request_duration_seconds_count\{method="GET",route="\/api\/v1\/api-tokens",status="200"\} \d+$/m,
     );
+    expect(text).toMatch(/_count\{method="GET",route="\/api\/v1\/api-tokens",status="401"\} 1$/m);
+    expect(text).not.toContain('no-such-route');
   });
 
   it('says so while Postgres cannot be reached, and recovers by itself', async () => {

@@ -4,7 +4,6 @@ import { ProblemFilter } from '../errors/problem.filter.js';
 import { IdempotencyInterceptor } from '../idempotency/idempotency.interceptor.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { ListInterceptor } from '../lists/list.interceptor.js';
-import { HttpMetricsInterceptor } from './http-metrics.interceptor.js';
 import { RouteDeclarations } from './route-declarations.js';
 import { UndeclaredInputInterceptor } from './undeclared-input.interceptor.js';
 import { ValidationPipe } from './validation.pipe.js';
@@ -16,7 +15,6 @@ import { ValidationPipe } from './validation.pipe.js';
     RouteDeclarations,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useValue: new ValidationPipe() },
-    { provide: APP_INTERCEPTOR, useClass: HttpMetricsInterceptor },
     { provide: APP_INTERCEPTOR, useClass: UndeclaredInputInterceptor },
     { provide: APP_INTERCEPTOR, useExisting: IdempotencyInterceptor },
     {

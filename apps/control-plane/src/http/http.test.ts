@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ApiTokenStore } from '../access/api-token.store.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
 
 describe('the REST API', () => {
@@ -161,6 +162,35 @@ describe('the REST API', () => {
     it('answer a problem, not half a stream, if the query fails at once', async () => {
       const answer = await control.call('GET', '/api-tokens?cursor=abc', { headers: { accept: 'text/csv' } });
       expect(answer.body).toMatchObject({ status: 400, code: 'invalid_request' });
+    });
+  });
+
+  describe('keeps to itself what is none of the caller’s business', () => {
+    const failingWith = async (error: Error) => {
+      const list = vi.spyOn(control.app.get(ApiTokenStore), 'list').mockRejectedValueOnce(error);
+      const answer = await control.call('GET', '/api-tokens');
+      list.mockRestore();
+      return answer;
+    };
+
+    it('of an unexpected error, which it logs with the id of the request', async () => {
+      const answer = await failingWith(new Error('relation "users" of hunter2'));
+      expect(answer.body).toMatchObject({ status: 500, code: 'internal_error' });
+      expect(answer.text).not.toMatch(/hunter2|relation/);
+      const logged = control.logLines.splice(0).filter(({ level }) => level === 'error');
+      expect(logged).toMatchObject([
+        { requestId: answer.headers.get('x-request-id'), err: { message: 'relation "users" of hunter2' } },
+      ]);
+    });
+
+    it('of a query that took too long, but for what to do about it', async () => {
+      const answer = await failingWith(Object.assign(new Error('canceling statement'), { code: '57014' }));
+      expect(answer.body).toMatchObject({
+        status: 503,
+        code: 'query_timeout',
+        detail: expect.stringContaining('ask for less'),
+      });
+      expect(answer.headers.get('retry-after')).toBe('5');
     });
   });
 

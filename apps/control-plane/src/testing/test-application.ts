@@ -18,7 +18,7 @@ export interface TestApplication {
   readonly grpcAddress: string | null;
   readonly adminToken: string;
   /** What was logged, parsed. */
-  readonly logLines: readonly Record<string, unknown>[];
+  readonly logLines: Record<string, unknown>[];
   /** A request to the REST API as admin, with a JSON body if one is given; `/agents` means /api/v1/agents. */
   call(method: string, path: string, options?: CallOptions): Promise<TestResponse>;
   tokenFor(role: Role): Promise<string>;
