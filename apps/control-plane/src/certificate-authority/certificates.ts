@@ -1,6 +1,6 @@
 // @peculiar/x509 resolves its parts by tsyringe, which needs the metadata polyfill before it is loaded.
 import 'reflect-metadata';
-import { createHash, type webcrypto } from 'node:crypto';
+import { createHash, randomBytes, type webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import {
   BasicConstraintsExtension,
@@ -56,7 +56,9 @@ export class InvalidSigningRequest extends Error {}
 export async function createAuthority(now: Date): Promise<StoredAuthority> {
   const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: 'CN=Synscope agent authority',
+    // A name of its own: OpenSSL takes an authority of the same name for the issuer, fails over the signature, and the connection just
+    // drops, where an agent of another control plane is to be told what is wrong.
+    name: `CN=Synscope agent authority ${randomBytes(8).toString('hex')}`,
     keys,
     notBefore: new Date(now.getTime() - CLOCK_SKEW_MS),
     notAfter: new Date(now.getTime() + AUTHORITY_LIFE_MS),

@@ -2,6 +2,7 @@ import {
   experimental,
   Server,
   type ServiceDefinition,
+  setLogger,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import {
@@ -55,7 +56,11 @@ export class GrpcServer implements OnApplicationBootstrap, BeforeApplicationShut
     private readonly configuration: Configuration,
     private readonly certificates: CertificateAuthorityService,
     private readonly bound: BoundAddresses,
-  ) {}
+  ) {
+    // grpc-js writes to the console by itself, about things that we report in our own words.
+    const debug = (...words: readonly unknown[]) => this.logger.debug(words.join(' '));
+    setLogger({ error: debug, info: debug, debug });
+  }
 
   /** Before the application has started: afterwards nobody would be listening to the new service's calls. */
   register(service: GrpcService): void {

@@ -84,6 +84,15 @@ export class SessionProgressStore {
     );
   }
 
+  /** Its time is over: agents whose clock is behind are told to end it. Whether there were any to tell. */
+  async callBack(manager: EntityManager, id: string): Promise<boolean> {
+    const [, affected] = (await manager.query(
+      `UPDATE session_target SET desired = 'ended' WHERE session_id = $1 AND ended_at IS NULL AND desired = 'running'`,
+      [id],
+    )) as [unknown, number];
+    return affected > 0;
+  }
+
   /** Nobody needs to run it any more; who has not begun is done with it. */
   async releaseTargets(manager: EntityManager, id: string): Promise<void> {
     await manager.query(

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { ChangeFeed } from '../change-feed/change-feed.js';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
-import { hasEnded, nextState } from './next-state.js';
-import { SessionProgressStore } from './session-progress.store.js';
+import { nextState } from './next-state.js';
+import { type OpenSessionTally, SessionProgressStore } from './session-progress.store.js';
 
 /** The longest time between two looks at all open sessions, milliseconds. */
 const SWEEP_INTERVAL_MS = 5_000;
@@ -36,7 +36,7 @@ export class SessionProgress implements OnApplicationBootstrap, OnModuleDestroy 
 
   onApplicationBootstrap(): void {
     this.changes.subscribe({
-      changed: ({ kind, id }) => kind === 'session' && this.looked.emit('session', id),
+      changed: ({ kind, id }) => kind === 'session' && this.touch([id]),
       resync: () => this.schedule(0),
     });
     this.schedule(0);
@@ -93,22 +93,27 @@ export class SessionProgress implements OnApplicationBootstrap, OnModuleDestroy 
   private async advance(ids: readonly string[]): Promise<void> {
     await this.database.transaction(async (manager) => {
       const moved: string[] = [];
-      for (const { id, session, tally } of await this.store.lockOpen(manager, ids)) {
-        const next = nextState(session, tally);
-        if (next === session.state) continue;
-        if (next === 'completed' || next === 'failed') {
-          await this.store.end(manager, id, next);
-          await this.store.releaseTargets(manager, id);
-        } else if (!hasEnded(next)) {
-          await this.store.begin(manager, id);
-        }
-        moved.push(id);
+      for (const open of await this.store.lockOpen(manager, ids)) {
+        if (await this.move(manager, open)) moved.push(open.id);
       }
       await this.changes.announce(
         manager,
         moved.map((id) => ({ kind: 'session', id })),
       );
     });
+  }
+
+  /** Whether anything about the session or its targets has changed. */
+  private async move(manager: EntityManager, { id, session, tally }: OpenSessionTally): Promise<boolean> {
+    const next = nextState(session, tally);
+    if (next === 'completed' || next === 'failed') {
+      await this.store.end(manager, id, next);
+      await this.store.releaseTargets(manager, id);
+      return true;
+    }
+    if (next !== session.state) await this.store.begin(manager, id);
+    const calledBack = session.overdueMs >= 0 && (await this.store.callBack(manager, id));
+    return next !== session.state || calledBack;
   }
 
   private schedule(delayMs: number): void {

@@ -103,12 +103,11 @@ export class SessionTargets {
     return this.store.agentsOf(sessionId);
   }
 
+  /** The look at the sessions follows when the hint comes back, which is after the commit. */
   private async announce(manager: EntityManager, sessionIds: readonly string[]): Promise<void> {
     await this.changes.announce(
       manager,
       sessionIds.map((id) => ({ kind: 'session', id })),
     );
-    // Before the commit: the look begins with a lock, and a look too early is repeated by the sweep at the latest.
-    this.progress.touch(sessionIds);
   }
 }

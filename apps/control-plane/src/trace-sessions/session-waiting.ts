@@ -6,9 +6,12 @@ import { SessionProgress } from './session-progress.js';
 /** Another replica may have taken the status that is waited for; this is how late that is noticed. Milliseconds. */
 const POLL_INTERVAL_MS = 1_000;
 
-/** Whether every agent that is online runs the session, or has failed or ended. */
+/** Whether every agent that is online runs the session, or has failed or ended, and the session's state says so too. */
 export function everyOnlineTargetBegan({ state, targets }: TraceSession): boolean {
-  return targets.pending === 0 || hasEnded(state);
+  if (hasEnded(state)) return true;
+  const { matched, pending, running, done, failed } = targets;
+  const aboutToEnd = matched > 0 && done + failed === matched;
+  return pending === 0 && !aboutToEnd && (running === 0 || state === 'running');
 }
 
 /** Whether the session has ended, on every agent that is online too, so that its records have arrived. */

@@ -102,6 +102,10 @@ export class FakeAgent {
     return agent;
   }
 
+  get identity(): FakeIdentity | null {
+    return this.options.identity;
+  }
+
   get agentId(): string {
     return this.options.identity?.agentId ?? '';
   }
