@@ -1,5 +1,6 @@
 import { type BatchHash, hashOfBatch } from '../record-storage/record-id.js';
 import type { BatchReader } from './batch-reader.js';
+import { BufferPool } from './buffer-pool.js';
 import type { NumberColumns } from './handshake-columns.js';
 
 /** The columns of COPY, in the order in which the rows below are written. */
@@ -47,6 +48,9 @@ const FIXED_ROW_BYTES = 2 + 23 * 4 + 7 * 8 + 4 * 4 + 5 * 2 + 2 * 16 + 2 * 20;
 const IPV4_PREFIX = 0x02200004;
 const IPV6_PREFIX = 0x03800010;
 
+/** Rows of about 100 batches. */
+const IDLE_BYTES = 32 * 1024 * 1024;
+
 export interface HandshakeRows {
   /** Rows of COPY's binary form, without header and trailer. */
   readonly bytes: Buffer;
@@ -61,6 +65,7 @@ export interface HandshakeRows {
 export class HandshakeRowWriter {
   #buffer = Buffer.alloc(512 * 1024);
   #view = viewOf(this.#buffer);
+  readonly #pool = new BufferPool(IDLE_BYTES);
 
   write(batch: BatchReader, agentId: Uint8Array, bootId: Uint8Array): HandshakeRows {
     // The index columns are plus one, and 0 is null.
@@ -105,12 +110,17 @@ export class HandshakeRowWriter {
       at = putField(buffer, at, sessionSets[sessionSetIndex[row] as number] as Uint8Array);
     }
     return {
-      bytes: Buffer.from(this.#buffer.subarray(0, at)),
+      bytes: this.#pool.copyOf(this.#buffer.subarray(0, at)),
       count: rowCount,
       firstObservedAtUs: first,
       lastObservedAtUs: last,
       hours: [...hours],
     };
+  }
+
+  /** Takes back the memory of rows that are committed. They must not be read any more. */
+  recycle({ bytes }: HandshakeRows): void {
+    this.#pool.recycle(bytes);
   }
 
   #reserve(at: number, length: number): void {

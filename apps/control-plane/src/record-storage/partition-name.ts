@@ -1,5 +1,3 @@
-export const MICROSECONDS_PER_HOUR = 3_600_000_000;
-
 const MILLISECONDS_PER_HOUR = 3_600_000;
 
 /** Partitions of a record table hold one hour each, named by it in UTC: handshake_20260131_08. Hours count from the Unix epoch. */
