@@ -50,7 +50,7 @@ describe('field errors', () => {
         ports: z.array(z.int('expected a port').max(65_535, 'expected a port')).optional(),
         rules: z.array(z.strictObject({ a: z.string() })).optional(),
       })
-      .optional(),
+      .prefault({}),
   });
   const errorsOf = (value: unknown) => {
     const result = schema.safeParse(value);

@@ -59,14 +59,12 @@ function fieldNames(schema: z.core.$ZodType | undefined): string[] {
   return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
 }
 
-/** The schema beneath `.optional()`, `.default()`, `.nullable()` and transforms. */
+/** The schema beneath `.optional()`, `.default()`, `.prefault()`, `.nullable()` and transforms. */
 export function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault) {
-    return unwrap(schema.unwrap());
-  }
   if (schema instanceof z.ZodPipe)
     return unwrap(schema.in instanceof z.ZodTransform ? schema.out : schema.in);
-  return schema;
+  const { def } = schema._zod;
+  return 'innerType' in def && def.innerType instanceof z.ZodType ? unwrap(def.innerType) : schema;
 }
 
 function lowerFirst(text: string): string {
