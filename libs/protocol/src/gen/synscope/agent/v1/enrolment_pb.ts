@@ -121,7 +121,13 @@ export const CertificateSchema: GenMessage<Certificate> = /*@__PURE__*/
 
 /**
  * Buys a client certificate with a join token. Served over TLS without a client certificate; the token carries the
- * pin of the control plane's CA, so that the agent knows whom it talks to before it sends the token.
+ * pin of the control plane's CA, so that the agent knows whom it talks to before it sends the token:
+ *
+ *   synj_<secret>.<pin>
+ *
+ * secret: 32 random bytes, base64url. pin: SHA-256 of the CA's SubjectPublicKeyInfo (DER), base64url. The agent opens one TLS connection
+ * without verification, looks in the presented chain (leaf, CA) for a certificate whose key has the pin, closes it, and calls Enrol over a
+ * connection that trusts that certificate alone. If none has the pin, it sends nothing.
  *
  * @generated from service synscope.agent.v1.EnrolmentService
  */
