@@ -131,15 +131,32 @@ const runCount = measuring.stats?.bpf.runCount ?? null;
 await measuring.end();
 
 const report = [
-  { figure: 'every record emitted and consumed, ratio to bare', measured: median(ratios.all), limit: '≥ 0.85' },
-  { figure: 'filter that lets nothing through, ratio to bare', measured: median(ratios.filtered), limit: '≥ 0.95' },
+  {
+    figure: 'every record emitted and consumed, ratio to bare',
+    measured: median(ratios.all),
+    limit: '≥ 0.85',
+  },
+  {
+    figure: 'filter that lets nothing through, ratio to bare',
+    measured: median(ratios.filtered),
+    limit: '≥ 0.95',
+  },
   {
     figure: 'BPF time per connection, both sides (µs)',
     measured: runTimeNs === null ? null : runTimeNs / measured.connections / 1000,
     limit: '≤ 1.0',
   },
-  { figure: 'BPF runs per connection', measured: runCount === null ? null : runCount / measured.connections, limit: '' },
+  {
+    figure: 'BPF runs per connection',
+    measured: runCount === null ? null : runCount / measured.connections,
+    limit: '',
+  },
   { figure: 'records per connection', measured: emitted / connections, limit: '= 2' },
   { figure: 'records lost (ring full)', measured: loss?.ringFull ?? null, limit: '' },
 ];
-console.table(report.map((row) => ({ ...row, measured: row.measured === null ? 'not measured' : Number(row.measured.toFixed(3)) })));
+console.table(
+  report.map((row) => ({
+    ...row,
+    measured: row.measured === null ? 'not measured' : Number(row.measured.toFixed(3)),
+  })),
+);

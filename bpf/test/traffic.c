@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * One handshake of a chosen kind on the loopback of a network namespace of its own, for the tests of the probe. Prints what happened,
- * as JSON: {"netns":inode,"listenPort":n,"pid":n,"connectNs":n,"doneNs":n,"error":errno}; times are CLOCK_MONOTONIC around connect().
+ * as JSON: {"netns":inode,"listenPort":n,"pid":n,"connectNs":n,"doneNs":n,"error":errno,
+ * "initialWindow":bytes}; times are CLOCK_MONOTONIC around connect(), the window is the accepted socket's (0 if there was none).
  * Packets are lost by socket filters, which see each segment from its TCP header on and drop it by returning 0.
  */
 #define _GNU_SOURCE
@@ -33,6 +34,7 @@
 
 static unsigned long long connect_ns, done_ns;
 static int connect_error;
+static unsigned int initial_window;
 
 static void fail(const char *what)
 {
@@ -130,9 +132,13 @@ static void try_connect(int client, int family, int port)
 static int take(int listener)
 {
 	int accepted = accept(listener, NULL, NULL);
+	struct tcp_info info = {};
+	socklen_t length = sizeof(info);
 
 	if (accepted < 0)
 		fail("accept");
+	if (!getsockopt(accepted, IPPROTO_TCP, TCP_INFO, &info, &length))
+		initial_window = info.tcpi_rcv_ssthresh;
 	return accepted;
 }
 
@@ -362,7 +368,7 @@ int main(int count, char **arguments)
 	if (stat("/proc/self/ns/net", &namespace))
 		fail("/proc/self/ns/net");
 	run(arguments[1]);
-	printf("{\"netns\":%lu,\"listenPort\":%d,\"pid\":%d,\"connectNs\":%llu,\"doneNs\":%llu,\"error\":%d}\n", (unsigned long)namespace.st_ino, PORT,
-	       getpid(), connect_ns, done_ns, connect_error);
+	printf("{\"netns\":%lu,\"listenPort\":%d,\"pid\":%d,\"connectNs\":%llu,\"doneNs\":%llu,\"error\":%d,\"initialWindow\":%u}\n",
+	       (unsigned long)namespace.st_ino, PORT, getpid(), connect_ns, done_ns, connect_error, initial_window);
 	return 0;
 }

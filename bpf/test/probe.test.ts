@@ -1,0 +1,215 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterEach, expect, it } from 'vitest';
+import { everything, ProbeProcess, spawnObserver, traffic } from './probe-process.js';
+
+const run = promisify(execFile);
+const probePath = fileURLToPath(new URL('../.build/synscope-probe', import.meta.url));
+const probes: ProbeProcess[] = [];
+
+function startProbe(...options: string[]): ProbeProcess {
+  const probe = new ProbeProcess(...options);
+  probes.push(probe);
+  return probe;
+}
+
+afterEach(async () => {
+  await Promise.all(probes.splice(0).map((probe) => probe.end()));
+});
+
+async function cgroupMount(): Promise<string> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  const line = mounts.split('\n').find((mount) => mount.includes(' - cgroup2 '));
+  if (line === undefined) throw new Error('cgroup v2 is not mounted');
+  return line.split(' ')[4] ?? '';
+}
+
+/** Programs that a process holds attached, by their links (proc_pid_fdinfo(5)). */
+async function attachedPrograms(pid: number | undefined): Promise<number[]> {
+  const descriptors = await readdir(`/proc/${pid}/fdinfo`);
+  const infos = await Promise.all(descriptors.map((fd) => readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8')));
+  return infos
+    .filter((info) => info.includes('link_type:'))
+    .map((info) => Number(/prog_id:\s*(\d+)/.exec(info)?.[1]));
+}
+
+async function programsOnCgroup(): Promise<number[]> {
+  const { stdout } = await run('bpftool', ['--json', 'cgroup', 'show', await cgroupMount()]);
+  return (JSON.parse(stdout.trim() || '[]') as { id: number }[]).map(({ id }) => id);
+}
+
+it('says hello with what this kernel can measure', async () => {
+  const hello = await startProbe().hello;
+  expect(hello.capabilities.map(({ name }) => name)).toEqual([
+    'tcp_handshake.client',
+    'tcp_handshake.server',
+    'tcp_handshake.accept_wait',
+    'tcp_handshake.syn_ack_retransmits',
+    'tcp_handshake.server_reset',
+  ]);
+  expect(hello.capabilities.filter(({ available }) => !available)).toEqual([]);
+});
+
+it('attaches with the first session, detaches with the last, and leaves nothing behind when killed', async () => {
+  const probe = startProbe();
+  await probe.hello;
+  const { pid } = probe.process;
+  expect(await attachedPrograms(pid)).toEqual([]);
+  const answer = await probe.configure(everything);
+  expect(answer).toMatchObject({ attached: true, errors: [] });
+  expect(answer.hooks).toContain('cgroup_sockops');
+  expect(await attachedPrograms(pid)).toHaveLength(answer.hooks.length);
+  expect(await probe.configure()).toMatchObject({ attached: false, hooks: [], errors: [] });
+  expect(await attachedPrograms(pid)).toEqual([]);
+  await probe.configure(everything);
+  const attached = await attachedPrograms(pid);
+  expect(await programsOnCgroup()).toEqual(expect.arrayContaining([expect.toBeOneOf(attached)]));
+  const closed = once(probe.process, 'close');
+  probe.process.kill('SIGKILL');
+  await closed;
+  // A link of a dead process is released by a worker of the kernel, soon.
+  await expect.poll(programsOnCgroup).not.toEqual(expect.arrayContaining([expect.toBeOneOf(attached)]));
+});
+
+it('keeps only the capabilities that attaching needs', async () => {
+  const probe = startProbe();
+  await probe.configure(everything);
+  const status = await readFile(`/proc/${probe.process.pid}/status`, 'utf8');
+  const capabilities = (set: string) =>
+    BigInt(`0x${new RegExp(`^${set}:\\s*([0-9a-f]+)`, 'm').exec(status)?.[1]}`);
+  const [netAdmin, perfmon, bpf] = [12n, 38n, 39n];
+  const needed = (1n << netAdmin) | (1n << perfmon) | (1n << bpf);
+  expect(capabilities('CapEff')).toBe(needed);
+  expect(capabilities('CapPrm')).toBe(needed);
+  expect(capabilities('CapBnd')).toBe(0n);
+  expect(status).toMatch(/^NoNewPrivs:\s*1$/m);
+});
+
+it('measures what it costs', async () => {
+  const probe = startProbe('--cost-sample-seconds', '3600');
+  await probe.configure(everything);
+  await traffic('established_ipv4');
+  await probe.configure();
+  const { bpf } = probe.stats ?? {};
+  expect(bpf?.runCount).toBeGreaterThan(3);
+  expect(bpf?.runTimeNs).toBeGreaterThan(0);
+  expect(bpf?.runTimeNs).toBeLessThan(bpf?.sampledNs ?? 0);
+});
+
+it('counts what was under way when it detached', async () => {
+  const probe = startProbe();
+  await probe.configure(everything);
+  const under = traffic('aborted');
+  // The attempt lasts 100 ms; it is certain to have begun once its namespace's loopback carried the SYN, that is once `traffic` runs.
+  await expect
+    .poll(
+      async () => {
+        const answer = await run('bpftool', ['--json', 'map', 'dump', 'name', 'attempts']);
+        return (JSON.parse(answer.stdout) as unknown[]).length;
+      },
+      { interval: 5 },
+    )
+    .toBeGreaterThan(0);
+  await probe.configure();
+  expect(probe.stats?.loss.unfinishedAtDetach).toBeGreaterThanOrEqual(1);
+  await under;
+});
+
+it('counts what a full ring cannot take', async () => {
+  const probe = startProbe('--ring-bytes', '4096');
+  await probe.configure(everything);
+  // Nobody reads for a while: the pipe and then the ring fill up.
+  probe.process.stdout?.pause();
+  await run(fileURLToPath(new URL('../.build/loopback', import.meta.url)), ['0.3']);
+  probe.process.stdout?.resume();
+  await probe.configure();
+  const { offered, emitted, loss } = probe.stats ?? {};
+  expect(loss?.ringFull).toBeGreaterThan(0);
+  expect(offered).toBe((emitted ?? 0) + (loss?.ringFull ?? 0));
+  expect(probe.records.length).toBe(emitted);
+});
+
+it('counts what a full table of unfinished handshakes cannot take', async () => {
+  const probe = startProbe('--pending-max', '1');
+  await probe.configure(everything);
+  await Promise.all([traffic('slow_accept'), traffic('slow_accept'), traffic('slow_accept')]);
+  await probe.configure();
+  expect(probe.stats?.loss.pendingTableFull).toBeGreaterThan(0);
+});
+
+it('refuses a configuration that contradicts itself, and keeps the one in force', async () => {
+  const probe = startProbe();
+  await probe.configure(everything);
+  const frame = Buffer.alloc(8 + 8);
+  frame.writeUInt32LE(8, 0);
+  frame.writeUInt16LE(16, 4);
+  frame.writeUInt32LE(7, 8);
+  frame.writeUInt32LE(65, 12);
+  const answer = probe.answerTo(frame);
+  expect(await answer).toMatchObject({
+    revision: 7,
+    attached: true,
+    errors: [{ slot: null, message: 'slot_count is 65, more than 64' }],
+  });
+  const truth = await traffic('established_ipv4');
+  expect(await probe.take(2, ({ netns }) => netns === truth.netns)).toHaveLength(2);
+});
+
+it('without any capability says what it lacks, and goes on', async () => {
+  const { stdout } = await run('setpriv', [
+    '--bounding-set=-all',
+    '--inh-caps=-all',
+    'sh',
+    '-c',
+    `${probePath} </dev/null`,
+  ]);
+  expect(stdout).toContain(
+    'the probe lacks CAP_BPF: run it as root, or give it CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN',
+  );
+  expect(stdout).toContain('"name":"tcp_handshake.client","available":false');
+});
+
+it.each([
+  [['--ring-bytes', '5000'], 'give a power of two from 4096 to 1073741824'],
+  [['--pending-max', '0'], 'give a number from 1 to 16777216'],
+  [['--accept-deadline-ms', 'soon'], 'give milliseconds from 1 to 86400000'],
+  [['extra'], 'no arguments are taken'],
+])('refuses %j with exit code 2 and the fix', async (options, message) => {
+  const failure = await run(probePath, options).catch((error: { code: number; stderr: string }) => error);
+  expect(failure).toMatchObject({ code: 2 });
+  expect(failure.stderr).toContain(message);
+});
+
+it('only observes: what other programs on the cgroup answer reaches the kernel as if it were not there', async () => {
+  const observer = spawnObserver(await cgroupMount());
+  const lines = createInterface({ input: observer.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+  const ask = async (line: string): Promise<string> => {
+    observer.stdin?.write(`${line}\n`);
+    return (await lines.next()).value as string;
+  };
+  try {
+    const untouched = await traffic('established_ipv4');
+    await ask('front');
+    const alone = await traffic('established_ipv4');
+    expect(alone.initialWindow).not.toBe(untouched.initialWindow);
+    const probe = startProbe();
+    await probe.configure(everything);
+    await ask('behind');
+    const traced = await traffic('established_ipv4');
+    expect(traced.initialWindow).toBe(alone.initialWindow);
+    const { calls, replies } = JSON.parse(await ask('report')) as { calls: number[]; replies: number[] };
+    // enum of include/uapi/linux/bpf.h: 1 TIMEOUT_INIT, 2 RWND_INIT, 3 TCP_CONNECT_CB, 4 ACTIVE_ and 5 PASSIVE_ESTABLISHED_CB.
+    for (const operation of [1, 2, 3, 4, 5]) {
+      expect(calls[operation], `calls of operation ${operation}`).toBeGreaterThan(0);
+      expect(replies[operation], `reply to operation ${operation}`).toBe(operation === 2 ? 5 : 0);
+    }
+  } finally {
+    const closed = once(observer, 'close');
+    observer.stdin?.end();
+    await closed;
+  }
+});
