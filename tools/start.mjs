@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `npm start`: the whole of Synscope on this host, from a fresh clone on. Its options are in HELP below. */
-import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ensureBuild, ensureProbe, runOnOwnNode } from './bootstrap.mjs';
 import { Failure, Interrupted } from './lib/failure.mjs';
@@ -48,7 +48,7 @@ async function start() {
   const lock = takeProcessLock(join(dataDir, 'start.lock'));
   if ('heldBy' in lock) {
     throw new Failure(
-      `Synscope already runs with the data directory ${dataDir} (process ${lock.heldBy}). Stop it by "kill ${lock.heldBy}", or set SYNSCOPE_DATA_DIR to another one.`,
+      `it already runs with the data directory ${dataDir} (process ${lock.heldBy}). Stop it by "kill ${lock.heldBy}", or set SYNSCOPE_DATA_DIR to another one.`,
     );
   }
   /** @type {(() => Promise<void>)[]} */
@@ -61,19 +61,12 @@ async function start() {
     stops.unshift(database.stop);
     const controlPlane = await startControlPlane(dataDir, database.url);
     stops.unshift(controlPlane.service.stop);
-    const token = readFileSync(join(dataDir, 'admin-token'), 'utf8').trim();
-    const agent =
-      'path' in probe ? await startAgent({ dataDir, probe: probe.path, controlPlane, token }) : undefined;
-    if (agent !== undefined) stops.unshift(agent.stop);
+    const agent = await startLocalAgent(dataDir, probe, controlPlane);
+    stops.unshift(agent.stop);
+    const state = await agent.state();
     shutdown.throwIfAborted();
     isReady = true;
-    console.log(
-      welcome({
-        dataDir,
-        url: controlPlane.url,
-        withoutAgent: 'reason' in probe ? probe.reason : undefined,
-      }),
-    );
+    console.log(welcome({ dataDir, url: controlPlane.url, agent: state }));
 
     const end = await Promise.race([
       new Promise((resolve) => shutdown.addEventListener('abort', () => resolve(undefined), { once: true })),
@@ -90,6 +83,30 @@ async function start() {
     for (const stop of stops) await stop().catch((error) => say(`while stopping: ${error.message}`));
     if (isReady) say(`stopped; the data stays in ${dataDir}`);
   }
+}
+
+/**
+ * @param {string} dataDir
+ * @param {{ path: string } | { reason: string }} probe
+ * @param {import('./lib/start-control-plane.mjs').ControlPlane} controlPlane
+ * @returns {Promise<import('./lib/start-agent.mjs').LocalAgent>}
+ */
+async function startLocalAgent(dataDir, probe, controlPlane) {
+  const tokenFile = join(dataDir, 'admin-token');
+  const reason =
+    'reason' in probe
+      ? probe.reason
+      : existsSync(tokenFile)
+        ? undefined
+        : `there is no ${tokenFile} to enrol it with; start it by hand with a join token`;
+  if ('reason' in probe || reason !== undefined)
+    return { stop: async () => {}, state: async () => `none: ${reason}` };
+  return startAgent({
+    dataDir,
+    probe: probe.path,
+    controlPlane,
+    token: readFileSync(tokenFile, 'utf8').trim(),
+  });
 }
 
 /** @param {string} dataDir */

@@ -1,21 +1,25 @@
 import { Failure } from './failure.mjs';
 
 /**
- * One call of the control plane's REST API.
+ * One call of the control plane's REST API: POST with a body, else GET.
  * @param {string} url Its base address.
  * @param {string} token
  * @param {string} path
- * @param {unknown} body
+ * @param {unknown} [body]
  * @returns {Promise<any>}
  */
-export async function post(url, token, path, body) {
+export async function callApi(url, token, path, body) {
+  const method = body === undefined ? 'GET' : 'POST';
   const response = await fetch(`${url}/api/v1${path}`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
+    method,
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(10_000),
   });
   if (!response.ok)
-    throw new Failure(`POST ${path} was answered ${response.status}: ${await response.text()}`);
+    throw new Failure(`${method} ${path} was answered ${response.status}: ${await response.text()}`);
   return response.json();
 }

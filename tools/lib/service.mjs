@@ -8,9 +8,22 @@ import { onImpatience } from './shutdown.mjs';
 const LOG_LIMIT = 20_000_000;
 const KILL_AFTER_MS = 20_000;
 const SETPRIV = '/usr/bin/setpriv';
-/** Numbers of pino's levels. */
-const WARN = 40;
-const ERROR = 50;
+/**
+ * The levels that are shown, by pino's numbers and names.
+ * @type {ReadonlyMap<unknown, string>}
+ */
+const SHOWN_LEVELS = new Map(
+  /** @type {[unknown, string][]} */ ([
+    [40, 'warning'],
+    [50, 'error'],
+    [60, 'error'],
+    ['warn', 'warning'],
+    ['error', 'error'],
+    ['fatal', 'error'],
+  ]),
+);
+/** The same problem again within this many milliseconds is only in the log file. */
+const REPEATED_MS = 30_000;
 
 /**
  * @typedef {Record<string, unknown>} LogEntry
@@ -84,6 +97,12 @@ function parseEntry(line) {
 }
 
 /**
+ * When each problem was shown, in milliseconds.
+ * @type {Map<string, number>}
+ */
+const shownAt = new Map();
+
+/**
  * @param {string} name
  * @param {string} line
  * @param {LogEntry | undefined} entry
@@ -94,13 +113,19 @@ function showProblem(name, line, entry, isErrorStream) {
     if (isErrorStream && line.trim() !== '') console.error(`${name}: ${printable(line)}`);
     return;
   }
-  const level = Number(entry['level']);
-  if (!(level >= WARN)) return;
+  const level = SHOWN_LEVELS.get(entry['level']);
+  if (level === undefined) return;
   const error = /** @type {{ message?: unknown } | undefined} */ (entry['err']);
-  const reason = error?.message !== undefined && error.message !== entry['msg'] ? `: ${error.message}` : '';
-  console.error(
-    printable(`${name}: ${level >= ERROR ? 'error' : 'warning'}: ${entry['msg'] ?? ''}${reason}`),
+  const cause = error?.message ?? entry['reason'];
+  const text = printable(
+    `${name}: ${level}: ${entry['msg'] ?? ''}${cause === undefined || cause === entry['msg'] ? '' : `: ${cause}`}`,
   );
+  const now = Date.now();
+  if (now - (shownAt.get(text) ?? 0) < REPEATED_MS) return;
+  // Texts that change from line to line must not make it grow for ever.
+  if (shownAt.size > 100) shownAt.clear();
+  shownAt.set(text, now);
+  console.error(text);
 }
 
 /**

@@ -32,7 +32,14 @@ export async function startControlPlane(dataDir, databaseUrl) {
   const service = startService({
     name: 'control plane',
     command: [process.execPath, '--enable-source-maps', join(root, 'apps/control-plane/dist/main.js')],
-    env: { ...process.env, NODE_ENV: 'production', SYNSCOPE_DATA_DIR: dataDir, DATABASE_URL: databaseUrl },
+    env: {
+      NODE_ENV: 'production',
+      // grpc-js prints what it throws as well.
+      GRPC_VERBOSITY: 'NONE',
+      ...process.env,
+      SYNSCOPE_DATA_DIR: dataDir,
+      DATABASE_URL: databaseUrl,
+    },
     logFile,
     onLog: (entry) => {
       if (entry['event'] === 'ready') onReady(entry);

@@ -5,10 +5,10 @@ import { join } from 'node:path';
  * @param {object} options
  * @param {string} options.dataDir
  * @param {string} options.url
- * @param {string | undefined} options.withoutAgent Why no agent runs on this host.
+ * @param {string} options.agent What the agent of this host does, or why there is none.
  * @returns {string}
  */
-export function welcome({ dataDir, url, withoutAgent }) {
+export function welcome({ dataDir, url, agent }) {
   const tokenFile = join(dataDir, 'admin-token');
   const curl = `curl -sS -H "Authorization: Bearer $(cat ${quoted(tokenFile)})"`;
   const session = JSON.stringify({ name: 'first light', probes: ['tcp_handshake'], durationSeconds: 60 });
@@ -16,7 +16,7 @@ export function welcome({ dataDir, url, withoutAgent }) {
 Synscope is ready.
   REST API     ${url}/api/v1   (docs: ${url}/api/docs)
   Admin token  ${tokenFile}
-  Local agent  ${withoutAgent === undefined ? 'running' : `none: ${withoutAgent}`}
+  Local agent  ${agent}
   Logs         ${join(dataDir, 'logs')}
 
 Trace all TCP handshakes for 60 seconds:

@@ -12,7 +12,7 @@ it('prints lines that a shell takes as they are, also from a directory with spac
   const dataDir = join(base, `it's "my" $HOME data`);
   mkdirSync(dataDir);
   writeFileSync(join(dataDir, 'admin-token'), 'syna_secret\n');
-  const lines = welcome({ dataDir, url: 'http://127.0.0.1:8080', withoutAgent: undefined })
+  const lines = welcome({ dataDir, url: 'http://127.0.0.1:8080', agent: 'running' })
     .split('\n')
     .filter((line) => line.includes('curl'));
   expect(lines).toHaveLength(2);
