@@ -138,7 +138,9 @@ const filterFields = {
     .max(255)
     .optional()
     .meta({ description: 'Of the agents with exactly this hostname.' }),
-  sessionId: identifierSchema.optional(),
+  sessionId: identifierSchema.optional().meta({
+    description: 'Of one trace session. Hosts whose clock is off by more than an hour are missed.',
+  }),
   remoteAddress: z
     .union(
       [addressSchema, prefixSchema],

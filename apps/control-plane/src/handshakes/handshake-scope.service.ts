@@ -30,11 +30,15 @@ export class HandshakeScopeService {
   }
 
   async within(filter: HandshakeFilter, window: TimeWindow, nowMs: number): Promise<HandshakeScope> {
+    const since = window.since ?? formatMicroseconds(0n);
+    const until = window.until ?? formatMicroseconds(BigInt(nowMs + CLOCK_AHEAD_MS) * 1_000n);
+    const session = filter.sessionId ? await this.store.lifeOfSession(filter.sessionId) : null;
     return {
       filter,
       agentIds: await this.agentIds(filter),
-      since: window.since ?? formatMicroseconds(0n),
-      until: window.until ?? formatMicroseconds(BigInt(nowMs + CLOCK_AHEAD_MS) * 1_000n),
+      // Texts of one length, so that their order is that of time.
+      since: session && session.from > since ? session.from : since,
+      until: session && session.until < until ? session.until : until,
     };
   }
 

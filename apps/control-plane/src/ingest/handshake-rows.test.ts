@@ -7,6 +7,7 @@ import { PartitionStore } from '../record-storage/partition.store.js';
 import { observedAtOfRecordId, recordIdRange } from '../record-storage/record-id.js';
 import { batchBytes, type HandshakeRecord, handshakeRecordArbitrary } from '../testing/handshake-batch.js';
 import { BatchReader } from './batch-reader.js';
+import { BatchRefusedError } from './batch-refused.error.js';
 import { HandshakeRowWriter } from './handshake-rows.js';
 import { storeGroup } from './ingest.store.js';
 import type { PendingBatch } from './pending-batch.js';
@@ -34,7 +35,8 @@ beforeAll(() => new PartitionStore(pool).create('handshake', [hour, hour + 1]));
 function pending(bytes: Uint8Array): PendingBatch {
   const reader = new BatchReader();
   reader.read(bytes, bounds);
-  const rows = new HandshakeRowWriter().write(reader, parse(agentId), parse(bootId));
+  const rows =
+    reader.rowCount > 0 ? new HandshakeRowWriter().write(reader, parse(agentId), parse(bootId)) : null;
   const key = `${agentId}/${bootId}/${reader.seq}`;
   return {
     key,
@@ -97,6 +99,30 @@ it('puts random batches into Postgres so that every column reads back as it was 
     ),
     { numRuns: 60 },
   );
+});
+
+it('writes no batch that Postgres would not take, however its bytes were changed', async () => {
+  let seq = 10_000;
+  let stored = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(handshakeRecordArbitrary(bounds.earliestUs, bounds.latestUs), { minLength: 1, maxLength: 4 }),
+      fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { minLength: 1, maxLength: 4 }),
+      async (records, changes) => {
+        const bytes = Uint8Array.from(batchBytes(++seq, records));
+        // The bytes behind the batch's own number.
+        for (const [at, value] of changes) bytes[4 + (at % (bytes.length - 4))] = value;
+        try {
+          await store(bytes);
+          stored++;
+        } catch (error) {
+          expect(error).toBeInstanceOf(BatchRefusedError);
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+  expect(stored).toBeGreaterThan(0);
 });
 
 it('gives ids that order like the time of observation and tell it', async () => {

@@ -261,6 +261,24 @@ describe('ingest', () => {
     expect(await metric('synscope_ingest_queue_bytes')).toBe(0);
   });
 
+  it('lets in one stream after the other, so that the bound holds however many wait', async () => {
+    await ingest.beforeApplicationShutdown();
+    ingest = startIngest({ SYNSCOPE_INGEST_QUEUE_BYTES: '1048576' });
+    const records = Array.from({ length: 2_000 }, () => handshakeRecord());
+    const full = [submit(1, records), submit(2, records), submit(3, records)];
+    let highest = 0;
+    let seq = 3;
+    const streams = Array.from({ length: 30 }, async () => {
+      await ingest.ready();
+      const stored = submit(++seq, records);
+      highest = Math.max(highest, await metric('synscope_ingest_queue_bytes'));
+      await stored;
+    });
+    await Promise.all([...full, ...streams]);
+    expect(highest).toBeLessThan(3 * 1_048_576);
+    expect(await count('handshake')).toBe(33 * 2_000);
+  });
+
   it('commits what it has taken before a shutdown ends, and takes no more', async () => {
     const taken = [submit(1), submit(2)];
     const closed = ingest.beforeApplicationShutdown();

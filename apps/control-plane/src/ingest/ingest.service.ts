@@ -41,7 +41,7 @@ export class IngestService implements OnModuleInit, BeforeApplicationShutdown {
   /** Batches under way by key, so that a copy waits for the first instead of being written beside it. */
   private readonly underWay = new Map<string, Promise<{ seq: number }>>();
   private readonly lanes: Promise<void>[] = [];
-  private waitingForRoom: (() => void)[] = [];
+  private readonly waitingForRoom: (() => void)[] = [];
   private wakeLanes: (() => void)[] = [];
   private accepting = true;
   private stopped = false;
@@ -169,10 +169,11 @@ export class IngestService implements OnModuleInit, BeforeApplicationShutdown {
     for (const wake of lanes) wake();
   }
 
+  /** Whoever waits for room, one after the other, so that each has added its batch before the next is let in. */
   private letIn(): void {
+    if (this.waitingForRoom.length === 0) return;
     if (this.queue.bytes >= this.configuration.ingestQueueBytes && this.accepting) return;
-    const waiting = this.waitingForRoom;
-    this.waitingForRoom = [];
-    for (const letIn of waiting) letIn();
+    this.waitingForRoom.shift()?.();
+    setImmediate(() => this.letIn());
   }
 }

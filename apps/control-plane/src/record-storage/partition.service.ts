@@ -41,7 +41,9 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.maintain(Date.now());
+    // The start waits for what ingest needs; dropping what is old may have to wait for readers.
+    await this.makeAhead(Date.now());
+    this.inTurn(() => this.maintain(Date.now()));
     this.every(UPKEEP_INTERVAL_MS, () => this.maintain(Date.now()));
     this.every(SUMMARY_INTERVAL_MS, () => this.summarize());
   }
@@ -74,8 +76,7 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
 
   /** Makes partitions ahead, drops those that retention no longer keeps, and trims the ledger with them. */
   async maintain(nowMs: number): Promise<void> {
-    const present = hourAt(nowMs);
-    await this.create(Array.from({ length: HOURS_AHEAD + 1 }, (_, ahead) => present + ahead));
+    await this.makeAhead(nowMs);
     // One hour more than promised: what was let in a moment before the end must still find its partition.
     const earliest = hourAt(this.earliestUs(nowMs) / 1_000) - 1;
     for (const hour of this.known) if (hour < earliest) this.known.delete(hour);
@@ -96,6 +97,11 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
     for (const table of TABLES) await this.store.summarize(table, hours);
   }
 
+  private async makeAhead(nowMs: number): Promise<void> {
+    const present = hourAt(nowMs);
+    await this.create(Array.from({ length: HOURS_AHEAD + 1 }, (_, ahead) => present + ahead));
+  }
+
   private async create(hours: readonly number[]): Promise<number> {
     let made = 0;
     for (const table of TABLES) made += await this.store.create(table, hours);
@@ -103,17 +109,17 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
     return made;
   }
 
-  /** One run at a time; a run that fails is logged and tried again at the next turn. */
   private every(milliseconds: number, work: () => Promise<void>): void {
-    const timer = setInterval(() => {
-      this.running = this.running.then(work).catch((error: unknown) => {
-        const text = error instanceof Error ? error.message : String(error);
-        // Said once by whoever serves requests; every minute here would only drown it.
-        if (isDatabaseUnavailable(error)) this.logger.debug(`upkeep of partitions has to wait: ${text}`);
-        else this.logger.warn(`upkeep of partitions failed, and is tried again: ${text}`);
-      });
-    }, milliseconds);
-    timer.unref();
-    this.timers.push(timer);
+    this.timers.push(setInterval(() => this.inTurn(work), milliseconds).unref());
+  }
+
+  /** One run at a time; a run that fails is logged and tried again at the next turn. */
+  private inTurn(work: () => Promise<void>): void {
+    this.running = this.running.then(work).catch((error: unknown) => {
+      const text = error instanceof Error ? error.message : String(error);
+      // Said once by whoever serves requests; every minute here would only drown it.
+      if (isDatabaseUnavailable(error)) this.logger.debug(`upkeep of partitions has to wait: ${text}`);
+      else this.logger.warn(`upkeep of partitions failed, and is tried again: ${text}`);
+    });
   }
 }

@@ -6,6 +6,9 @@ import { hourOfPartition, partitionName, startOfHour } from './partition-name.js
 /** Tables that are partitioned by hour on observed_at. */
 export type RecordTable = 'handshake';
 
+/** Postgres detaches when everybody who might still read the partition is done; what does not finish in time is finished later. */
+const DETACH_TIMEOUT_MS = 10_000;
+
 /** Any two constants; the first is "syns" in ASCII. */
 const LOCK_CLASS = 0x73796e73;
 const LOCK_OF_CREATION = 1;
@@ -152,9 +155,10 @@ export class PartitionStore {
         lock,
       );
       if (!rows[0]?.held) return null;
-      await client.query('SET statement_timeout = 0');
+      // While a detach waits for readers, no partition can be made: rather give up and come back.
+      await client.query(`SET statement_timeout = 0; SET lock_timeout = ${DETACH_TIMEOUT_MS}`);
       const result = await work(client);
-      await client.query('RESET statement_timeout');
+      await client.query('RESET statement_timeout; RESET lock_timeout');
       await client.query('SELECT pg_advisory_unlock($1, $2)', lock);
       return result;
     } catch (error) {
