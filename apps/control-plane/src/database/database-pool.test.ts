@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createTestDatabase, type TestDatabase } from '@synscope/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabasePool, type DatabasePool } from './database-pool.js';
@@ -66,5 +67,16 @@ describe('the pool for hand-written SQL', () => {
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     expect(lost.length).toBeGreaterThan(0);
     expect(lost.every(isDatabaseUnavailable)).toBe(true);
+  });
+
+  it('survives the loss of a connection in use, whose next statement fails', async () => {
+    const victim = await pool.connect();
+    const { rows } = await victim.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const ended = once(victim, 'end');
+    await pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
+    await ended;
+    await expect(victim.query('SELECT 1')).rejects.toThrow();
+    victim.release(true);
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   });
 });

@@ -32,6 +32,8 @@ export function createDatabasePool(options: DatabasePoolOptions): DatabasePool {
   });
   // Without a listener the loss of an idle connection ends the process.
   pool.on('error', options.onConnectionLost);
+  // The pool listens to idle connections only. The next statement on one that is lost while in use fails with the loss.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 

@@ -29,13 +29,11 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   401: 'unauthenticated',
   403: 'forbidden',
   404: 'route_not_found',
-  405: 'method_not_allowed',
   406: 'not_acceptable',
   409: 'conflict',
   413: 'body_too_large',
   414: 'uri_too_long',
   415: 'unsupported_media_type',
-  429: 'too_many_requests',
   503: 'shutting_down',
 };
 
