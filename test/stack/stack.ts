@@ -124,7 +124,7 @@ export class Stack implements AsyncDisposable {
     await until(
       'ready control plane',
       async () => {
-        if (!this.#running) throw new Error('it has ended');
+        if (!this.#running) throw new Error(`it has ended:\n${this.output}`);
         const response = await fetch(`${this.url}/readyz`).catch(() => undefined);
         return response?.ok || undefined;
       },
@@ -137,7 +137,7 @@ export class Stack implements AsyncDisposable {
     return await until(
       'online agent',
       async () => {
-        if (!this.#running) throw new Error('it has ended');
+        if (!this.#running) throw new Error(`it has ended:\n${this.output}`);
         const { items } = await api.get<Page<Agent>>('/api/v1/agents');
         return items.find(({ status }) => status === 'online');
       },
