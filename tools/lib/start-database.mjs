@@ -23,33 +23,39 @@ export async function startDatabase(dataDir) {
   if (given) return { url: given, failed: new Promise(() => {}), stop: async () => {} };
 
   const { startPostgres } = await import(join(root, 'libs/embedded-postgres/dist/index.js'));
-  /** @param {number} [port] */
+  /**
+   * @param {number} [port]
+   * @returns {Promise<import('@synscope/embedded-postgres').RunningPostgres>}
+   */
   const launch = (port) =>
     startPostgres({ dataDir: join(dataDir, 'postgres'), port, signal: shutdown, onProgress: say });
-  let server = await launch();
-  const { url, port, logFile } = server;
+  let starting = launch();
+  const { url, port, logFile } = await starting;
   let isStopping = false;
 
   const keepRunning = async () => {
     for (let restarts = 0; ; restarts++) {
-      await server.exited;
-      if (isStopping) return new Promise(() => {});
-      if (restarts === RESTARTS) return `Postgres ended ${RESTARTS + 1} times; see ${logFile}.`;
-      say(`Postgres ended unexpectedly; starting it again (its log: ${logFile})`);
       try {
-        // On the same port, so that those who use it find it again.
-        server = await launch(port);
+        const server = await starting;
+        await server.exited;
       } catch (error) {
         return `Postgres cannot be started again: ${error instanceof Error ? error.message : error}`;
       }
+      if (isStopping) return new Promise(() => {});
+      if (restarts === RESTARTS) return `Postgres ended ${RESTARTS + 1} times; see ${logFile}.`;
+      say(`Postgres ended unexpectedly; starting it again (its log: ${logFile})`);
+      // On the same port, so that those who use it find it again.
+      starting = launch(port);
     }
   };
   return {
     url,
     failed: keepRunning(),
-    stop: () => {
+    stop: async () => {
       isStopping = true;
-      return server.stop();
+      // A server that could not be started again needs no end.
+      const server = await starting.catch(() => undefined);
+      await server?.stop();
     },
   };
 }

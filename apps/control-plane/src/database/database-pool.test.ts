@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { createTestDatabase, type TestDatabase } from '@synscope/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabasePool, type DatabasePool } from './database-pool.js';
@@ -72,7 +71,7 @@ describe('the pool for hand-written SQL', () => {
   it('survives the loss of a connection in use, whose next statement fails', async () => {
     const victim = await pool.connect();
     const { rows } = await victim.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-    const ended = once(victim, 'end');
+    const ended = new Promise((resolve) => victim.once('end', resolve));
     await pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
     await ended;
     await expect(victim.query('SELECT 1')).rejects.toThrow();
