@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { RecordFlag } from '@synscope/probe-wire';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everything, type HandshakeRecord, ProbeProcess, type Traffic, traffic } from './probe-process.js';
@@ -92,6 +93,13 @@ it('calls a SYN answered by RST refused', async () => {
   expect(client?.latencyUs).toBeLessThanOrEqual(connectUs(truth));
 });
 
+it('calls a handshake to a neighbour that does not answer unreachable', async () => {
+  const { truth, client } = await observe('unreachable', { client: 1, server: 0 });
+  expect(truth.error).toBe(constants.errno.EHOSTUNREACH);
+  expect(client).toMatchObject({ outcome: 'unreachable', pid: truth.pid, remote: '192.0.2.2' });
+  expect(Math.abs((client?.latencyUs ?? 0) - connectUs(truth))).toBeLessThan(1000);
+});
+
 it('calls a handshake that the kernel gave up timed_out, under the caller’s name though a timer ended it', async () => {
   const { truth, client } = await observe('timed_out', { client: 1, server: 0 });
   expect(client).toMatchObject({ outcome: 'timed_out', pid: truth.pid, processName: 'traffic' });
@@ -123,6 +131,7 @@ it.each(['reset_before_accept', 'listener_closed'])(
   async (scenario) => {
     const { server } = await observe(scenario, { client: 1, server: 1 });
     expect(server).toMatchObject({ outcome: 'established', acceptWaitUs: -1, pid: 0, processName: '' });
+    expect((server?.flags ?? 0) & RecordFlag.notYetAccepted).toBe(0);
   },
 );
 

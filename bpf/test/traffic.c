@@ -191,6 +191,22 @@ static void refused(void)
 	try_connect(open_client(AF_INET, 0), AF_INET, PORT);
 }
 
+/* A neighbour that answers no ARP: after the solicitations the host tells itself by ICMP (RFC 5737 addresses). */
+static void unreachable(void)
+{
+	struct sockaddr_in nobody = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+	int client = open_client(AF_INET, 0);
+
+	inet_pton(AF_INET, "192.0.2.2", &nobody.sin_addr);
+	if (system("ip link add near type veth peer name far && ip address add 192.0.2.1/24 dev near && ip link set near up && ip link set far up"))
+		fail("ip link");
+	set("ipv4/neigh/near/mcast_solicit", "1");
+	set("ipv4/neigh/near/retrans_time_ms", "100");
+	connect_ns = now_ns();
+	connect_error = connect(client, (struct sockaddr *)&nobody, sizeof(nobody)) ? errno : 0;
+	done_ns = now_ns();
+}
+
 static void timed_out(void)
 {
 	int listener = open_listener(AF_INET, 0);
@@ -323,6 +339,7 @@ static const struct scenario {
 	{"slow_accept", slow_accept},
 	{"dual_stack", dual_stack},
 	{"refused", refused},
+	{"unreachable", unreachable},
 	{"timed_out", timed_out},
 	{"aborted", aborted},
 	{"request_timed_out", request_timed_out},
