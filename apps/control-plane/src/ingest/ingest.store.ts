@@ -120,7 +120,8 @@ async function insertIntoLedger(
 function copyRows(client: ClientBase, batches: readonly PendingBatch[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const stream = client.query(copyFrom(COPY_HANDSHAKES));
-    stream.once('error', reject);
+    // Not once: a lost connection may be reported after another error, and without a listener would end the process.
+    stream.on('error', reject);
     stream.once('finish', resolve);
     // A group is bounded by the queue, so it is handed over whole: waiting for each drain would only cost round trips.
     stream.cork();

@@ -1,0 +1,77 @@
+import { startThrowawayPostgres } from '@synscope/testing';
+import pg from 'pg';
+import { afterAll, expect, it } from 'vitest';
+import { Configuration } from '../config/configuration.js';
+import { createDatabasePool } from '../database/database-pool.js';
+import { prepareDatabase } from '../database/prepare-database.js';
+import { ReadinessChecks } from '../health/readiness-checks.js';
+import { MetricsRegistry } from '../metrics/metrics-registry.js';
+import { PartitionService } from '../record-storage/partition.service.js';
+import { PartitionStore } from '../record-storage/partition.store.js';
+import { batchBytes, handshakeRecord } from '../testing/handshake-batch.js';
+import { IngestMetrics } from './ingest.metrics.js';
+import { IngestService } from './ingest.service.js';
+import { IngestWriter } from './ingest.writer.js';
+
+const postgres = await startThrowawayPostgres({ durable: true });
+afterAll(() => postgres.remove());
+
+const AGENTS = 6;
+const BATCHES = 60;
+const ROWS = 100;
+const bootId = '0198c0de-0000-7000-8000-0000000000bb';
+const agentId = (agent: number) => `0198c0de-0000-7000-8000-${agent.toString(16).padStart(12, '0')}`;
+
+it('loses nothing and stores nothing twice when Postgres is killed twice under load', async () => {
+  await prepareDatabase({ databaseUrl: postgres.url, waitSeconds: 5, log: () => {} });
+  const configuration = Configuration.fromEnvironment({ DATABASE_URL: postgres.url });
+  const pool = createDatabasePool({
+    connectionString: postgres.url,
+    maximumConnections: 4,
+    statementTimeoutMs: 10_000,
+    onConnectionLost: () => {},
+  });
+  const registry = new MetricsRegistry();
+  const partitions = new PartitionService(new PartitionStore(pool), configuration, registry);
+  const metrics = new IngestMetrics(registry);
+  const writer = new IngestWriter(configuration, partitions, metrics);
+  const ingest = new IngestService(configuration, writer, partitions, metrics, new ReadinessChecks());
+  ingest.onModuleInit();
+
+  let acknowledged = 0;
+  const reached: { at: number; resolve: () => void }[] = [];
+  const acknowledgedAtLeast = (at: number) => new Promise<void>((resolve) => reached.push({ at, resolve }));
+  // An agent keeps four batches on their way.
+  const agents = Array.from({ length: AGENTS }, async (_, agent) => {
+    const records = Array.from({ length: ROWS }, () => handshakeRecord());
+    let seq = 0;
+    const lane = async () => {
+      while (seq < BATCHES) {
+        const bytes = batchBytes(++seq, records);
+        await ingest.ready();
+        await ingest.submit({ agentId: agentId(agent), bootId, bytes });
+        acknowledged++;
+        for (const waiting of reached) if (acknowledged >= waiting.at) waiting.resolve();
+      }
+    };
+    await Promise.all([lane(), lane(), lane(), lane()]);
+  });
+  for (const share of [0.2, 0.6]) {
+    await acknowledgedAtLeast(AGENTS * BATCHES * share);
+    await postgres.kill();
+    await postgres.start();
+  }
+  await Promise.all(agents);
+  await ingest.beforeApplicationShutdown();
+  await pool.end();
+
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  const { rows } = await client.query(
+    `SELECT count(*)::int AS rows, count(DISTINCT id)::int AS ids, (SELECT count(*)::int FROM ingest_batch) AS batches,
+            (SELECT count(*)::int FROM record_loss) AS gaps FROM handshake`,
+  );
+  await client.end();
+  const batches = AGENTS * BATCHES;
+  expect(rows).toEqual([{ rows: batches * ROWS, ids: batches * ROWS, batches, gaps: 0 }]);
+}, 60_000);
