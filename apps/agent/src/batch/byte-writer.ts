@@ -3,6 +3,9 @@ const UINT32_LIMIT = 4294967296;
 /** A varint of 64 bits. */
 const VARINT_MAX_BYTES = 10;
 
+/** Up to here a loop is faster than the call into native code that Buffer.copy is. */
+const SHORT_COPY_BYTES = 32;
+
 /** Bytes in a buffer that grows and is used again; it writes what the protobuf wire needs. */
 export class ByteWriter {
   bytes: Buffer;
@@ -61,9 +64,16 @@ export class ByteWriter {
   }
 
   copy(source: Buffer, start: number, end: number): void {
-    this.reserve(end - start);
-    source.copy(this.bytes, this.length, start, end);
-    this.length += end - start;
+    const count = end - start;
+    this.reserve(count);
+    if (count <= SHORT_COPY_BYTES) {
+      const bytes = this.bytes;
+      const at = this.length;
+      for (let i = 0; i < count; i++) bytes[at + i] = source[start + i] as number;
+    } else {
+      source.copy(this.bytes, this.length, start, end);
+    }
+    this.length += count;
   }
 
   utf8(text: string): void {

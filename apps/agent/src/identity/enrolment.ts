@@ -59,7 +59,7 @@ async function enrolOnce(order: EnrolmentOrder, store: IdentityStore, log: Log):
   const previous = store.load();
   const request = create(EnrolRequestSchema, {
     joinToken: order.token.secret,
-    certificateSigningRequest: await createSigningRequest(store.privateKey()),
+    certificateSigningRequest: createSigningRequest(store.privateKey()),
     hostname: order.hostname,
     labels: { ...order.labels },
     agentId: Buffer.from(previous?.agentId ?? '', 'hex'),

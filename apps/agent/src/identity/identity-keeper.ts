@@ -69,9 +69,7 @@ export class IdentityKeeper {
 
   private renew(request: (signingRequest: Buffer) => void): void {
     this.renewal = this.clock.after(RENEWAL_RETRY_MS, () => this.renew(request));
-    createSigningRequest(this.store.privateKey()).then(request, (error: unknown) => {
-      this.log.error({ error: String(error) }, 'no signing request could be made');
-    });
+    request(createSigningRequest(this.store.privateKey()));
   }
 
   /** Expired, or of another control plane than the token's. */

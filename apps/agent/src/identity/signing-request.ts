@@ -1,37 +1,61 @@
-import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
+// Tags of DER, ITU-T X.690.
+const INTEGER = 0x02;
+const BIT_STRING = 0x03;
+const OBJECT_IDENTIFIER = 0x06;
+const UTF8_STRING = 0x0c;
+const SEQUENCE = 0x30;
+const SET = 0x31;
+/** [0], constructed: the attributes, of which there are none. */
+const ATTRIBUTES = 0xa0;
+
+/** 2.5.4.3, X.520. */
+const COMMON_NAME = Buffer.from('550403', 'hex');
+/** 1.2.840.10045.4.3.2, RFC 5758 §3.2. */
+const ECDSA_WITH_SHA256 = Buffer.from('2a8648ce3d040302', 'hex');
 
 /**
- * A PKCS #10 request (DER) for this private key (PEM, PKCS #8). The subject is a formality: the control plane chooses its own.
- * @peculiar/x509 is loaded only here, at enrolment and once a day: it is a few megabytes that an idle agent need not hold.
+ * A PKCS #10 request (RFC 2986 §4, DER) for this P-256 private key (PEM). The subject is a formality: the control plane chooses its own.
+ *
+ * Written by hand because it is these few lines: an X.509 library for them takes 5 MB of every idle agent for as long as it runs.
  */
-export async function createSigningRequest(privateKeyPem: string): Promise<Buffer> {
-  // It resolves its parts by tsyringe, which needs the metadata polyfill before it is loaded.
-  await import('reflect-metadata');
-  const { Pkcs10CertificateRequestGenerator } = await import('@peculiar/x509');
+export function createSigningRequest(privateKeyPem: string): Buffer {
   const privateKey = createPrivateKey(privateKeyPem);
-  const { subtle } = webcrypto;
-  const keys = {
-    privateKey: await subtle.importKey(
-      'pkcs8',
-      privateKey.export({ type: 'pkcs8', format: 'der' }),
-      ALGORITHM,
-      false,
-      ['sign'],
+  const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+  const info = element(
+    SEQUENCE,
+    element(INTEGER, Buffer.of(0)),
+    element(
+      SEQUENCE,
+      element(
+        SET,
+        element(
+          SEQUENCE,
+          element(OBJECT_IDENTIFIER, COMMON_NAME),
+          element(UTF8_STRING, Buffer.from('synscope-agent')),
+        ),
+      ),
     ),
-    publicKey: await subtle.importKey(
-      'spki',
-      createPublicKey(privateKey).export({ type: 'spki', format: 'der' }),
-      ALGORITHM,
-      true,
-      ['verify'],
-    ),
-  };
-  const request = await Pkcs10CertificateRequestGenerator.create({
-    name: 'CN=synscope-agent',
-    keys,
-    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
-  });
-  return Buffer.from(request.rawData);
+    publicKey,
+    element(ATTRIBUTES),
+  );
+  const signature = sign('sha256', info, { key: privateKey, dsaEncoding: 'der' });
+  return element(
+    SEQUENCE,
+    info,
+    element(SEQUENCE, element(OBJECT_IDENTIFIER, ECDSA_WITH_SHA256)),
+    // In front: how many bits of its last byte are unused.
+    element(BIT_STRING, Buffer.of(0), signature),
+  );
+}
+
+function element(tag: number, ...contents: readonly Buffer[]): Buffer {
+  const content = Buffer.concat(contents);
+  return Buffer.concat([Buffer.of(tag), lengthOctets(content.length), content]);
+}
+
+function lengthOctets(length: number): Buffer {
+  if (length < 0x80) return Buffer.of(length);
+  return length < 0x100 ? Buffer.of(0x81, length) : Buffer.of(0x82, length >> 8, length & 0xff);
 }

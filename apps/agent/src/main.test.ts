@@ -1,0 +1,113 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { status } from '@grpc/grpc-js';
+import { SessionState } from '@synscope/protocol';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AgentHarness } from './testing/agent-harness.js';
+import { desiredSession } from './testing/desired-session.js';
+
+const LAUNCHER = fileURLToPath(new URL('../bin/synscope-agent', import.meta.url));
+const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+
+let harness: AgentHarness;
+let started: ChildProcessByStdio<null, Readable, Readable>[];
+beforeEach(async () => {
+  if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: npm run build first`);
+  started = [];
+  harness = await AgentHarness.start();
+});
+afterEach(async () => {
+  for (const child of started) child.kill('SIGKILL');
+  await harness.stop();
+});
+
+/** The agent as it is shipped. */
+function launch(argv: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  const child = spawn(LAUNCHER, argv, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      HOME: harness.dataDir,
+      SYNSCOPE_NODE: process.execPath,
+      ...environment,
+    },
+  });
+  started.push(child);
+  const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
+    child.once('close', (code, signal) => resolve(signal ?? code));
+  });
+  return { child, ended, output: text(child.stdout), errors: text(child.stderr) };
+}
+
+const settings = () => ({
+  SYNSCOPE_SERVER: harness.plane.address,
+  SYNSCOPE_TOKEN: harness.plane.authority.joinToken('secret'),
+  SYNSCOPE_DATA_DIR: harness.dataDir,
+  SYNSCOPE_PROBE: harness.probe.path,
+});
+
+describe('synscope-agent', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'runs until %s, ends its probe and itself in order with status 0',
+    async (signal) => {
+      const { child, ended } = launch(['--label', 'env=prod'], settings());
+      const stream = await harness.plane.nextStream();
+      expect(stream.hello.labels).toEqual({ env: 'prod' });
+      const run = await harness.probe.runs.next();
+      stream.desire(1n, [desiredSession(1)]);
+      await stream.statuses.next(({ state }) => state === SessionState.RUNNING);
+      const { revision } = await run.configures.next();
+      run.sendRecords([{ revision, slots: 1n, pid: 3 }]);
+      child.kill(signal);
+      expect(await run.configures.next()).toMatchObject({ slots: [] });
+      await run.ended;
+      expect(await ended).toBe(0);
+      expect((await stream.batches.next()).handshakes?.pid).toEqual([3]);
+    },
+  );
+
+  it('takes its probe along when it is killed itself', async () => {
+    const { child } = launch([], settings());
+    const run = await harness.probe.runs.next();
+    child.kill('SIGKILL');
+    await run.ended;
+  });
+
+  it('ends with status 1 and the reason when its token is refused', async () => {
+    harness.plane.refuseEnrolment = { code: status.UNAUTHENTICATED, details: 'the join token has expired' };
+    const { ended, errors } = launch([], settings());
+    expect(await ended).toBe(1);
+    expect(await errors).toMatch(
+      /^synscope-agent: the control plane refused the join token: the join token has expired/,
+    );
+  });
+
+  it('ends with status 2 and the way to the help on bad usage', async () => {
+    const { ended, errors } = launch(['--server']);
+    expect(await ended).toBe(2);
+    expect(await errors).toContain("option '--server <host:port>' argument missing\nsynscope-agent --help");
+  });
+
+  it('ends with status 2 when it has neither an identity nor a token', async () => {
+    const { ended, errors } = launch([], { ...settings(), SYNSCOPE_TOKEN: '' });
+    expect(await ended).toBe(2);
+    expect(await errors).toMatch(/not enrolled yet: make a join token/);
+  });
+
+  it('ends at once when it is told to while nobody answers', async () => {
+    harness.plane.stop();
+    const { child, ended } = launch([], settings());
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  });
+
+  it('prints its help', async () => {
+    const { ended, output } = launch(['--help']);
+    expect(await ended).toBe(0);
+    expect(await output).toContain('Usage: synscope-agent');
+  });
+});
