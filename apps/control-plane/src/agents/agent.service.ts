@@ -6,7 +6,6 @@ import { z } from 'zod';
 import type { Actor } from '../access/actor.js';
 import { invalidField, notFound } from '../errors/api-error.js';
 import { KeysetList } from '../lists/keyset-list.js';
-import { LossSummaryStore } from '../loss-summaries/loss-summary.store.js';
 import { SessionTargets } from '../trace-sessions/session-targets.js';
 import { AgentStore } from './agent.store.js';
 import { AgentChangeRecorder } from './agent-change-recorder.js';
@@ -16,7 +15,6 @@ export class AgentService {
   constructor(
     private readonly database: DataSource,
     private readonly store: AgentStore,
-    private readonly losses: LossSummaryStore,
     private readonly targets: SessionTargets,
     private readonly record: AgentChangeRecorder,
   ) {}
@@ -32,7 +30,7 @@ export class AgentService {
       query,
       position: z.tuple([z.guid()]).readonly(),
       fetch: async ({ after, limit }) => {
-        const agents = await this.withLoss(await this.store.list(filter, after?.[0] ?? null, limit));
+        const agents = await this.store.list(filter, after?.[0] ?? null, limit);
         return agents.map((item) => ({ item, position: [item.id] as const }));
       },
     });
@@ -41,8 +39,7 @@ export class AgentService {
   async get(id: string): Promise<Agent> {
     const agent = await this.store.find(id);
     if (agent === null) throw notFound('agent', id);
-    const [withLoss = agent] = await this.withLoss([agent]);
-    return withLoss;
+    return agent;
   }
 
   async update(id: string, { labels }: AgentUpdate, actor: Actor): Promise<Agent> {
@@ -62,11 +59,6 @@ export class AgentService {
       await this.targets.agentRevoked(manager, id);
       await this.record.changed(manager, actor, { id, action: 'agent.revoke' });
     });
-  }
-
-  private async withLoss(agents: readonly Agent[]): Promise<readonly Agent[]> {
-    const losses = await this.losses.ofAgents(agents.map((agent) => agent.id));
-    return agents.map((agent) => ({ ...agent, loss: losses.get(agent.id) ?? agent.loss }));
   }
 }
 

@@ -1,9 +1,17 @@
 import { Injectable } from '@nestjs/common';
-import { type Agent, type AgentCost, formatDate, type Labels, NO_LOSS } from '@synscope/api-contract';
+import {
+  type Agent,
+  type AgentCost,
+  formatDate,
+  type Labels,
+  type Loss,
+  NO_LOSS,
+} from '@synscope/api-contract';
 import type { Selector } from '@synscope/selector';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AgentLiveness } from '../agent-liveness/agent-liveness.js';
 import { labelCondition } from '../database/label-condition.js';
+import { LossSummaryStore } from '../loss-summaries/loss-summary.store.js';
 
 interface AgentRow {
   readonly id: string;
@@ -37,6 +45,7 @@ export class AgentStore {
   constructor(
     private readonly database: DataSource,
     private readonly liveness: AgentLiveness,
+    private readonly losses: LossSummaryStore,
   ) {}
 
   /** Newest first. */
@@ -56,7 +65,7 @@ export class AgentStore {
         ...condition.parameters,
       ],
     );
-    return rows.map(toAgent);
+    return this.withLoss(rows);
   }
 
   async find(id: string): Promise<Agent | null> {
@@ -64,7 +73,8 @@ export class AgentStore {
       `SELECT ${AGENT_COLUMNS}, ${this.liveness.onlineSql('agent', '$1')} AS online FROM agent WHERE id = $2`,
       [this.liveness.offlineAfterSeconds, id],
     );
-    return rows[0] === undefined ? null : toAgent(rows[0]);
+    const [agent] = await this.withLoss(rows);
+    return agent ?? null;
   }
 
   /** Sets labels over those of the agent and its join token; null takes one away. The labels that result, or null without such an agent. */
@@ -89,9 +99,14 @@ export class AgentStore {
     )) as [unknown, number];
     return affected === 1;
   }
+
+  private async withLoss(rows: readonly AgentRow[]): Promise<Agent[]> {
+    const losses = await this.losses.ofAgents(rows.map((row) => row.id));
+    return rows.map((row) => toAgent(row, losses.get(row.id) ?? NO_LOSS));
+  }
 }
 
-function toAgent(row: AgentRow): Agent {
+function toAgent(row: AgentRow, loss: Loss): Agent {
   return {
     id: row.id,
     hostname: row.hostname,
@@ -106,6 +121,6 @@ function toAgent(row: AgentRow): Agent {
     revokedAt: row.revokedAt && formatDate(row.revokedAt),
     clockOffsetUs: row.clockOffsetUs === null ? null : Number(row.clockOffsetUs),
     cost: row.cost,
-    loss: NO_LOSS,
+    loss,
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import pg from 'pg';
 import type { EntityManager } from 'typeorm';
@@ -48,7 +49,11 @@ export class ChangeFeed implements OnModuleInit, OnApplicationShutdown {
     clearTimeout(this.timer);
     const client = this.client;
     this.client = null;
-    await client?.end().catch(() => undefined);
+    // A connection that is dead without knowing would never say that it has ended.
+    await Promise.race([
+      client?.end().catch(() => undefined),
+      setTimeoutPromise(1_000, undefined, { ref: false }),
+    ]);
   }
 
   /** Returns how to unsubscribe. */

@@ -2,6 +2,7 @@ import { type ArgumentMetadata, type PipeTransform, StandardSchemaValidationPipe
 import { z } from 'zod';
 import { ApiError, type FieldError } from '../errors/api-error.js';
 import { fieldErrors } from './field-errors.js';
+import { unstorableTexts } from './unstorable-text.js';
 
 /** Checks bodies, queries and path parameters against the schema in their decorator; what does not fit is a 400 that names the field. */
 export class ValidationPipe extends StandardSchemaValidationPipe implements PipeTransform {
@@ -11,7 +12,11 @@ export class ValidationPipe extends StandardSchemaValidationPipe implements Pipe
     const given: unknown = metadata.type === 'body' && value === undefined ? {} : value;
     this.stripProtoKeys(given);
     const result = await schema.safeParseAsync(given);
-    if (result.success) return result.data as T;
+    if (result.success) {
+      const unstorable = unstorableTexts(result.data);
+      if (unstorable.length > 0) throw validationError(unstorable);
+      return result.data as T;
+    }
     throw validationError(
       fieldErrors(result.error, schema, given, metadata.type === 'query' ? 'parameter' : 'field'),
     );

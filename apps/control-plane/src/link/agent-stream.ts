@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { type ConnectResponse, ConnectResponseSchema } from '@synscope/protocol';
@@ -31,6 +32,8 @@ export class AgentStream {
   private working = false;
   private readonly unacked = new Set<Promise<void>>();
   private failure: GrpcStatusError | null = null;
+  /** Came between the reading of what the welcome brings and the welcome. */
+  private early: Desired | null = null;
 
   constructor(
     private readonly call: AgentCall,
@@ -57,6 +60,8 @@ export class AgentStream {
         this.working = false;
         this.lastHeardAtMs = Date.now();
         if (this.hasEnded) break;
+        // An agent that does not read its acknowledgements is not read either.
+        if (this.call.writableNeedDrain) await this.drained();
       }
       // The agent has said all: what it is still owed are acknowledgements.
       await Promise.all(this.unacked);
@@ -96,6 +101,7 @@ export class AgentStream {
 
   /** Tells the agent what it should be running, if that is news. */
   sendDesired(desired: Desired): void {
+    if (this.state.kind === 'awaiting_hello') this.early = desired;
     if (this.state.kind !== 'active') return;
     if (this.state.desired !== null && sameSessions(this.state.desired, desired)) return;
     this.state = { ...this.state, desired };
@@ -119,6 +125,14 @@ export class AgentStream {
     if (this.state.kind === 'ended' || this.call.cancelled) return;
     this.lastSentAtMs = Date.now();
     this.call.write(create(ConnectResponseSchema, { message }));
+  }
+
+  private async drained(): Promise<void> {
+    const waiting = new AbortController();
+    const options = { signal: waiting.signal };
+    const event = (name: string) => once(this.call, name, options).catch(() => undefined);
+    await Promise.race([event('drain'), event('cancelled'), event('close')]);
+    waiting.abort();
   }
 
   private close(): void {
@@ -146,12 +160,12 @@ export class AgentStream {
   }
 
   private async welcome(greeting: ReturnType<typeof readHello>): Promise<void> {
-    const { welcome, desired } = await this.duties.arrive(this, greeting);
+    const { welcome, desired } = await this.duties.welcome.arrive(this, greeting);
     // Taken over or cut while the database was asked.
     if (this.hasEnded) return;
     this.state = { kind: 'active', bootId: greeting.arrival.bootId, desired: null };
     this.send({ case: 'welcome', value: { ...welcome, maxUnackedBatches: MAX_UNACKED_BATCHES } });
-    this.sendDesired(desired);
+    this.sendDesired(this.early !== null && this.early.revision > desired.revision ? this.early : desired);
   }
 
   private async receiveActive(
@@ -163,19 +177,19 @@ export class AgentStream {
         throw new GrpcStatusError('INVALID_ARGUMENT', 'hello comes once, as the first message');
       case 'heartbeat': {
         const { sentAtUs, cost } = message.value;
-        this.duties.alive(this, sentAtUs, cost === undefined ? null : readCost(cost));
+        this.duties.reports.alive(this, sentAtUs, cost === undefined ? null : readCost(cost));
         return;
       }
       case 'sessionStatus': {
         const status = readStatus('session_status', message.value);
         // The records that came before the word that all is done are stored before it counts.
         if (status.state === 'done' || status.state === 'failed') await Promise.all(this.unacked);
-        return this.duties.report(this, status);
+        return this.duties.reports.report(this, status);
       }
       case 'batch':
         return this.takeBatch(bootId, message.value);
       case 'certificateSigningRequest': {
-        const certificate = await this.duties.renew(this, message.value);
+        const certificate = await this.duties.reports.renew(this, message.value);
         this.certificateEndsAtMs = Number(certificate.notAfterUs / 1_000n);
         this.send({ case: 'certificate', value: certificate });
         return;

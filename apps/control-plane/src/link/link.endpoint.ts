@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { Injectable } from '@nestjs/common';
 import { grpcServiceDefinition, LinkService as LinkDescription } from '@synscope/protocol';
@@ -7,8 +8,11 @@ import { GrpcStatusError } from '../grpc/grpc-status.js';
 import { AgentArrivals } from './agent-arrivals.js';
 import { type AgentCall, AgentStream } from './agent-stream.js';
 import { readConnectMessage } from './connect-message.js';
-import { LinkService } from './link.service.js';
+import { LinkDuties } from './link-duties.js';
 import { StreamRegistry } from './stream-registry.js';
+
+/** How long a shutdown waits until the ends of the streams are written. */
+const PATIENCE_MS = 2_000;
 
 const SHUTTING_DOWN = 'the control plane is shutting down; reconnect';
 
@@ -22,7 +26,7 @@ export class LinkEndpoint implements OnModuleInit, BeforeApplicationShutdown {
     private readonly server: GrpcServer,
     private readonly streams: StreamRegistry,
     private readonly arrivals: AgentArrivals,
-    private readonly duties: LinkService,
+    private readonly duties: LinkDuties,
   ) {}
 
   onModuleInit(): void {
@@ -38,7 +42,9 @@ export class LinkEndpoint implements OnModuleInit, BeforeApplicationShutdown {
   /** The database is still there: what the ends of the streams change is written. */
   async beforeApplicationShutdown(): Promise<void> {
     this.drain();
-    await Promise.all(this.serving);
+    // One that waits for a database that is away would wait for ever.
+    const patience = setTimeout(PATIENCE_MS, undefined, { ref: false });
+    await Promise.race([Promise.all(this.serving), patience]);
   }
 
   private drain(): void {

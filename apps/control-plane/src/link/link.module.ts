@@ -6,12 +6,16 @@ import { GrpcModule } from '../grpc/grpc.module.js';
 import { IngestModule } from '../ingest/ingest.module.js';
 import { TraceSessionsModule } from '../trace-sessions/trace-sessions.module.js';
 import { AgentArrivals } from './agent-arrivals.js';
+import { AgentReports } from './agent-reports.js';
+import { AgentWelcome } from './agent-welcome.js';
 import { CertificateRenewal } from './certificate-renewal.js';
 import { DesiredSessionsDistributor } from './desired-sessions-distributor.js';
 import { LinkEndpoint } from './link.endpoint.js';
-import { LinkService } from './link.service.js';
+import { LinkDuties } from './link-duties.js';
+import { LinkHints } from './link-hints.js';
 import { LinkUpkeep } from './link-upkeep.js';
 import { SignsOfLife } from './signs-of-life.js';
+import { StreamOwnership } from './stream-ownership.js';
 import { StreamRegistry } from './stream-registry.js';
 
 @Module({
@@ -28,7 +32,11 @@ import { StreamRegistry } from './stream-registry.js';
     CertificateRenewal,
     DesiredSessionsDistributor,
     LinkEndpoint,
-    LinkService,
+    LinkDuties,
+    LinkHints,
+    AgentReports,
+    AgentWelcome,
+    StreamOwnership,
     LinkUpkeep,
     SignsOfLife,
     StreamRegistry,

@@ -29,11 +29,15 @@ export interface BatchSink {
 
 /** What a stream asks of the rest. */
 export interface StreamDuties {
+  readonly welcome: {
+    arrive(stream: AgentStream, greeting: Greeting): Promise<Arrived>;
+  };
+  readonly reports: {
+    alive(stream: AgentStream, sentAtUs: bigint, cost: AgentCost | null): void;
+    report(stream: AgentStream, status: ReportedStatus): Promise<void>;
+    renew(stream: AgentStream, signingRequest: Uint8Array): Promise<Certificate>;
+  };
   readonly batches: BatchSink;
-  arrive(stream: AgentStream, greeting: Greeting): Promise<Arrived>;
-  alive(stream: AgentStream, sentAtUs: bigint, cost: AgentCost | null): void;
-  report(stream: AgentStream, status: ReportedStatus): Promise<void>;
-  renew(stream: AgentStream, signingRequest: Uint8Array): Promise<Certificate>;
   /** What an error means to the agent. */
   toStatus(error: unknown, stream: AgentStream): GrpcStatusError;
 }

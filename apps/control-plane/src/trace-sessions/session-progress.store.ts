@@ -84,26 +84,6 @@ export class SessionProgressStore {
     );
   }
 
-  /** Its time is over: agents whose clock is behind are told to end it. Whether there were any to tell. */
-  async callBack(manager: EntityManager, id: string): Promise<boolean> {
-    const [, affected] = (await manager.query(
-      `UPDATE session_target SET desired = 'ended' WHERE session_id = $1 AND ended_at IS NULL AND desired = 'running'`,
-      [id],
-    )) as [unknown, number];
-    return affected > 0;
-  }
-
-  /** Nobody needs to run it any more; who has not begun is done with it. */
-  async releaseTargets(manager: EntityManager, id: string): Promise<void> {
-    await manager.query(
-      `UPDATE session_target SET desired = 'ended',
-              observed = CASE WHEN observed = 'pending' THEN 'done' ELSE observed END,
-              ended_at = CASE WHEN observed = 'pending' THEN now() ELSE ended_at END
-        WHERE session_id = $1 AND ended_at IS NULL`,
-      [id],
-    );
-  }
-
   /** Targets of ended sessions whose agent is away and whose lease is over by now: it has ended them by itself. */
   async endAbandonedTargets(): Promise<void> {
     await this.database.query(

@@ -5,6 +5,7 @@ import { ChangeFeed } from '../change-feed/change-feed.js';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
 import { nextState } from './next-state.js';
 import { type OpenSessionTally, SessionProgressStore } from './session-progress.store.js';
+import { SessionTargetStore } from './session-target.store.js';
 
 /** The longest time between two looks at all open sessions, milliseconds. */
 const SWEEP_INTERVAL_MS = 5_000;
@@ -31,6 +32,7 @@ export class SessionProgress implements OnApplicationBootstrap, OnModuleDestroy 
   constructor(
     private readonly database: DataSource,
     private readonly store: SessionProgressStore,
+    private readonly targets: SessionTargetStore,
     private readonly changes: ChangeFeed,
   ) {}
 
@@ -108,11 +110,11 @@ export class SessionProgress implements OnApplicationBootstrap, OnModuleDestroy 
     const next = nextState(session, tally);
     if (next === 'completed' || next === 'failed') {
       await this.store.end(manager, id, next);
-      await this.store.releaseTargets(manager, id);
+      await this.targets.release(manager, id);
       return true;
     }
     if (next !== session.state) await this.store.begin(manager, id);
-    const calledBack = session.overdueMs >= 0 && (await this.store.callBack(manager, id));
+    const calledBack = session.overdueMs >= 0 && (await this.targets.callBack(manager, id));
     return next !== session.state || calledBack;
   }
 

@@ -4,7 +4,6 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Actor } from '../access/actor.js';
 import { notFound } from '../errors/api-error.js';
 import { SessionChangeRecorder } from './session-change-recorder.js';
-import { SessionProgressStore } from './session-progress.store.js';
 import type { CheckedSpec } from './session-spec.js';
 import { SessionTargetStore } from './session-target.store.js';
 import { slotsTaken } from './trace-session.errors.js';
@@ -20,7 +19,6 @@ export class SessionStarter {
     private readonly database: DataSource,
     private readonly sessions: TraceSessionStore,
     private readonly targets: SessionTargetStore,
-    private readonly progress: SessionProgressStore,
     private readonly record: SessionChangeRecorder,
   ) {}
 
@@ -54,7 +52,7 @@ export class SessionStarter {
       const stopped = await this.sessions.stop(manager, id);
       if (stopped === null) throw notFound('trace session', id);
       if (!stopped) return;
-      await this.progress.releaseTargets(manager, id);
+      await this.targets.release(manager, id);
       await this.record.changed(manager, actor, { id, action: 'trace_session.stop' });
     });
   }

@@ -193,6 +193,26 @@ export class SessionTargetStore {
     return rows.map((row) => row.sessionId);
   }
 
+  /** Its time is over: agents whose clock is behind are told to end it. Whether there were any to tell. */
+  async callBack(manager: EntityManager, id: string): Promise<boolean> {
+    const [, affected] = (await manager.query(
+      `UPDATE session_target SET desired = 'ended' WHERE session_id = $1 AND ended_at IS NULL AND desired = 'running'`,
+      [id],
+    )) as [unknown, number];
+    return affected > 0;
+  }
+
+  /** Nobody needs to run it any more; who has not begun is done with it. */
+  async release(manager: EntityManager, id: string): Promise<void> {
+    await manager.query(
+      `UPDATE session_target SET desired = 'ended',
+              observed = CASE WHEN observed = 'pending' THEN 'done' ELSE observed END,
+              ended_at = CASE WHEN observed = 'pending' THEN now() ELSE ended_at END
+        WHERE session_id = $1 AND ended_at IS NULL`,
+      [id],
+    );
+  }
+
   /** The number of this answer: taken before its rows are read, so that a later answer to the same agent never has older rows. */
   async nextRevision(): Promise<bigint> {
     const rows: { revision: string }[] = await this.database.query(

@@ -41,7 +41,8 @@ export class SessionWaiting implements BeforeApplicationShutdown {
     const deadline = Date.now() + seconds * 1_000;
     const wake = new WakeUp();
     const unsubscribe = this.progress.onLook(session.id, () => wake.up());
-    this.shutdown.signal.addEventListener('abort', () => wake.up(), { once: true });
+    const onShutdown = () => wake.up();
+    this.shutdown.signal.addEventListener('abort', onShutdown);
     try {
       // A change between the first reading and the subscription would be missed.
       wake.up();
@@ -54,6 +55,7 @@ export class SessionWaiting implements BeforeApplicationShutdown {
       }
     } finally {
       unsubscribe();
+      this.shutdown.signal.removeEventListener('abort', onShutdown);
     }
   }
 }

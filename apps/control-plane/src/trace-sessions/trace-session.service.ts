@@ -9,7 +9,6 @@ import { z } from 'zod';
 import type { Actor } from '../access/actor.js';
 import { notFound } from '../errors/api-error.js';
 import { KeysetList } from '../lists/keyset-list.js';
-import { LossSummaryStore } from '../loss-summaries/loss-summary.store.js';
 import { checkSpec } from './session-spec.js';
 import { SessionStarter } from './session-starter.js';
 import { endedEverywhere, everyOnlineTargetBegan, SessionWaiting } from './session-waiting.js';
@@ -24,7 +23,6 @@ export class TraceSessionService {
     private readonly store: TraceSessionStore,
     private readonly starter: SessionStarter,
     private readonly waiting: SessionWaiting,
-    private readonly losses: LossSummaryStore,
   ) {}
 
   /** With `waitSeconds`, answers once every agent that is online runs it or has failed. */
@@ -60,9 +58,7 @@ export class TraceSessionService {
       query,
       position: z.tuple([z.guid()]).readonly(),
       fetch: async ({ after, limit }) => {
-        const sessions = await this.withLoss(
-          await this.store.list(query.state ?? null, after?.[0] ?? null, limit),
-        );
+        const sessions = await this.store.list(query.state ?? null, after?.[0] ?? null, limit);
         return sessions.map((item) => ({ item, position: [item.id] as const }));
       },
     });
@@ -77,12 +73,6 @@ export class TraceSessionService {
   private async read(id: string): Promise<TraceSession> {
     const session = await this.store.find(id);
     if (session === null) throw notFound('trace session', id);
-    const [withLoss = session] = await this.withLoss([session]);
-    return withLoss;
-  }
-
-  private async withLoss(sessions: readonly TraceSession[]): Promise<readonly TraceSession[]> {
-    const losses = await this.losses.ofSessions(sessions.map((session) => session.id));
-    return sessions.map((session) => ({ ...session, loss: losses.get(session.id) ?? session.loss }));
+    return session;
   }
 }

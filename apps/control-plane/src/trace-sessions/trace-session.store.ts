@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import {
   formatDate,
+  type Loss,
   NO_LOSS,
   type SessionState,
   type TargetCounts,
@@ -11,6 +12,7 @@ import type { Selector } from '@synscope/selector';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AgentLiveness } from '../agent-liveness/agent-liveness.js';
 import { labelCondition } from '../database/label-condition.js';
+import { LossSummaryStore } from '../loss-summaries/loss-summary.store.js';
 import { hasEnded } from './next-state.js';
 
 export interface NewSession {
@@ -51,6 +53,7 @@ export class TraceSessionStore {
   constructor(
     private readonly database: DataSource,
     private readonly liveness: AgentLiveness,
+    private readonly losses: LossSummaryStore,
   ) {}
 
   async insert(manager: EntityManager, session: NewSession): Promise<void> {
@@ -145,7 +148,8 @@ export class TraceSessionStore {
         ORDER BY s.id DESC`,
       [this.liveness.offlineAfterSeconds, ...parameters],
     );
-    return rows.map(toTraceSession);
+    const losses = await this.losses.ofSessions(rows.map((row) => row.id));
+    return rows.map((row) => toTraceSession(row, losses.get(row.id) ?? NO_LOSS));
   }
 }
 
@@ -154,7 +158,7 @@ export function targetStateSql(online: string): string {
   return `CASE WHEN t.ended_at IS NULL AND NOT ${online} THEN 'offline' ELSE t.observed END`;
 }
 
-function toTraceSession(row: SessionRow): TraceSession {
+function toTraceSession(row: SessionRow, loss: Loss): TraceSession {
   const { pending, running, done, failed, offline } = row;
   const targets = {
     matched: pending + running + done + failed + offline,
@@ -177,7 +181,7 @@ function toTraceSession(row: SessionRow): TraceSession {
     endedAt: row.endedAt && formatDate(row.endedAt),
     targets,
     recordCounts: { [probe]: Number(row.records) },
-    loss: NO_LOSS,
+    loss,
   };
 }
 

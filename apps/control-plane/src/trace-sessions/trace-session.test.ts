@@ -184,6 +184,8 @@ describe('a trace session is refused', () => {
     [{ probes: ['tcp_handshake', 'listener'] }, 'probe_not_available', 'probes.1'],
     [{ probes: ['udp'] }, 'invalid_request', 'probes.0'],
     [{ probes: [] }, 'invalid_request', 'probes'],
+    [{ name: 'a\u0000b' }, 'invalid_request', 'name'],
+    [{ filter: { processNames: ['a\u0000b'] } }, 'invalid_request', 'filter.processNames.0'],
     [{ selector: 'env=prod role=web' }, 'invalid_request', 'selector'],
     [{ sampleRate: 0 }, 'invalid_request', 'sampleRate'],
     [{ durationSeconds: 86_401 }, 'invalid_request', 'durationSeconds'],
