@@ -1,5 +1,7 @@
+import { status } from '@grpc/grpc-js';
 import { startThrowawayPostgres, type ThrowawayPostgres } from '@synscope/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually } from '../testing/eventually.js';
 import { testFleet } from '../testing/fleet.js';
 import { batchOf, handshakeRecord } from '../testing/handshake-batch.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
@@ -36,9 +38,28 @@ it('keeps streams, leases and batches over an outage of the database, and goes o
     await agent.desired.until((desired) => desired.sessions.length === 0);
     const { body } = await application.call('GET', `/trace-sessions/${session.id}?wait=30s`);
     expect(body).toMatchObject({ state: 'completed', recordCounts: { tcp_handshake: 1 } });
-    expect((await application.call('GET', `/agents/${agent.agentId}`)).body.status).toBe('online');
+    // Its next heartbeats are written.
+    await eventually(
+      () => application.call('GET', `/agents/${agent.agentId}`),
+      (row) => row.body.status === 'online',
+    );
   } finally {
     clearInterval(heartbeats);
   }
   await agent.disconnect();
+});
+
+it('shuts down although the database is away and a batch waits for it', async () => {
+  const other = await startTestApplication({ DATABASE_URL: postgres.url, SYNSCOPE_SHUTDOWN_TIMEOUT: '3s' });
+  const agent = await testFleet(other).agent();
+  await postgres.stop();
+  try {
+    agent.batch(batchOf(1, [handshakeRecord()]));
+    agent.heartbeat();
+    await other.close();
+    expect(await agent.ended).toMatchObject({ code: status.UNAVAILABLE });
+    expect(agent.acks.size).toBe(0);
+  } finally {
+    await postgres.start();
+  }
 });

@@ -3,6 +3,7 @@ import { SessionState } from '@synscope/protocol';
 import { createKey, FakeAgent, type FakeIdentity, identityFrom } from '@synscope/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../testing/eventually.js';
 import { type TestFleet, testFleet } from '../testing/fleet.js';
 import { batchOf, handshakeRecord } from '../testing/handshake-batch.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
@@ -248,11 +249,3 @@ it('says in one sentence that the port for agents is taken', async () => {
     startTestApplication({ DATABASE_URL: application.databaseUrl, SYNSCOPE_GRPC_ADDR: fleet.address }),
   ).rejects.toThrow(/SYNSCOPE_GRPC_ADDR.*taken/);
 });
-
-/** For what has no event to await: asks again until it is so, within the time of a test. */
-async function eventually<T>(read: () => Promise<T>, wanted: (value: T) => boolean): Promise<T> {
-  for (;;) {
-    const value = await read();
-    if (wanted(value)) return value;
-  }
-}
