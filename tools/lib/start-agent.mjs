@@ -40,11 +40,15 @@ export async function startAgent({ dataDir, probe, controlPlane, token }) {
     startService({
       name: 'agent',
       command: [
-        process.execPath,
-        ...['--enable-source-maps', join(root, 'apps/agent/dist/main.js')],
+        join(root, 'apps/agent/bin/synscope-agent'),
         ...['--server', controlPlane.grpcAddress, '--data-dir', join(dataDir, 'agent')],
       ],
-      env: { ...process.env, SYNSCOPE_TOKEN: joinToken.token, SYNSCOPE_PROBE: probe },
+      env: {
+        ...process.env,
+        SYNSCOPE_NODE: process.execPath,
+        SYNSCOPE_TOKEN: joinToken.token,
+        SYNSCOPE_PROBE: probe,
+      },
       logFile,
     });
   let service = launch();

@@ -34,6 +34,8 @@ export interface LinkEvents {
 
 const RECONNECT_FIRST_MS = 500;
 const RECONNECT_MAX_MS = 30_000;
+/** A stream that lasted this long was sound. One that ends sooner may end for a reason that comes again at once. */
+const SOUND_STREAM_MS = 10_000;
 const WELCOME_MAX_MS = 20_000;
 /** In case a Welcome leaves a value out. */
 const HEARTBEAT_DEFAULT_MS = 10_000;
@@ -44,7 +46,13 @@ type LinkState =
   | { readonly kind: 'waiting'; readonly timer: Timer }
   /** Hello is sent, Welcome awaited. */
   | { readonly kind: 'greeting'; readonly stream: LinkStream; readonly deadline: Timer }
-  | { readonly kind: 'open'; readonly stream: LinkStream; heartbeat: Timer; readonly maxUnacked: number }
+  | {
+      readonly kind: 'open';
+      readonly stream: LinkStream;
+      heartbeat: Timer;
+      readonly maxUnacked: number;
+      readonly sinceMs: number;
+    }
   | { readonly kind: 'closed' };
 
 /**
@@ -170,13 +178,13 @@ export class Link {
   private welcomed(stream: LinkStream, welcome: Welcome): void {
     if (this.state.kind !== 'greeting') return;
     this.state.deadline.cancel();
-    this.backoff.reset();
     const intervalMs = welcome.heartbeatIntervalMs || HEARTBEAT_DEFAULT_MS;
     this.state = {
       kind: 'open',
       stream,
       heartbeat: this.clock.after(intervalMs, () => this.beat(intervalMs)),
       maxUnacked: Math.max(1, welcome.maxUnackedBatches),
+      sinceMs: this.clock.monotonicMs(),
     };
     this.leaseMs = welcome.leaseMs;
     this.leaseTimer?.cancel();
@@ -221,6 +229,9 @@ export class Link {
 
   private lost(end: StreamEnd): void {
     const refusedBatches = end.code === status.INVALID_ARGUMENT && this.state.kind === 'open';
+    if (this.state.kind === 'open' && this.clock.monotonicMs() - this.state.sinceMs >= SOUND_STREAM_MS) {
+      this.backoff.reset();
+    }
     this.oneAtATime = refusedBatches && this.handleRefusedBatch(end);
     this.leave();
     if (this.isClosed()) return;
