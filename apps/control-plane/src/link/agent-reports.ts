@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { AgentCost } from '@synscope/api-contract';
 import type { Certificate } from '@synscope/protocol';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
+import { isLockConflict } from '../database/lock-conflict.js';
 import { type ReportedStatus, SessionTargets } from '../trace-sessions/session-targets.js';
 import type { AgentStream } from './agent-stream.js';
 import { CertificateRenewal } from './certificate-renewal.js';
@@ -41,7 +42,8 @@ async function untilDatabaseAnswers<T>(stream: AgentStream, work: () => Promise<
     try {
       return await work();
     } catch (error) {
-      if (!isDatabaseUnavailable(error) || stream.hasEnded) throw error;
+      const passing = isDatabaseUnavailable(error) || isLockConflict(error);
+      if (!passing || stream.hasEnded) throw error;
       await delay(RETRY_INTERVAL_MS);
     }
   }

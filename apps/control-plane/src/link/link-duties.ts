@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
+import { isLockConflict } from '../database/lock-conflict.js';
 import { GrpcStatusError } from '../grpc/grpc-status.js';
 import { BatchRefusedError } from '../ingest/batch-refused.error.js';
 import { IngestService } from '../ingest/ingest.service.js';
@@ -32,6 +33,7 @@ export class LinkDuties implements StreamDuties {
     if (isDatabaseUnavailable(error)) {
       return new GrpcStatusError('UNAVAILABLE', 'the database cannot be reached at the moment; reconnect');
     }
+    if (isLockConflict(error)) return new GrpcStatusError('UNAVAILABLE', 'the database was busy; reconnect');
     if (isDisconnect(error)) return new GrpcStatusError('CANCELLED', 'the connection was lost');
     this.logger.error(error, `unexpected error on the stream of the agent ${agentId}`);
     return new GrpcStatusError(

@@ -39,7 +39,7 @@ export class SessionProgressStore {
   /** Locks those of the sessions that are open. In the order of their ids, so that replicas do not wait for each other in a circle. */
   async lockOpen(manager: EntityManager, ids: readonly string[]): Promise<readonly OpenSessionTally[]> {
     await manager.query(
-      'SELECT 1 FROM trace_session WHERE id = ANY($1) AND ended_at IS NULL ORDER BY id FOR UPDATE',
+      'SELECT 1 FROM trace_session WHERE id = ANY($1) AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE',
       [ids],
     );
     const rows: (TargetTally & { id: string; state: OpenSession['state']; overdueMs: string })[] =
@@ -53,7 +53,7 @@ export class SessionProgressStore {
          FROM trace_session s
          LEFT JOIN session_target t ON t.session_id = s.id
          LEFT JOIN agent ON agent.id = t.agent_id
-        WHERE s.id = ANY($1) AND s.ended_at IS NULL GROUP BY s.id`,
+        WHERE s.id = ANY($1) AND s.ended_at IS NULL GROUP BY s.id ORDER BY s.id`,
         [ids, this.liveness.offlineAfterSeconds],
       );
     return rows.map(({ id, state, overdueMs, ...tally }) => ({

@@ -3,6 +3,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy }
 import { DataSource, type EntityManager } from 'typeorm';
 import { ChangeFeed } from '../change-feed/change-feed.js';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
+import { isLockConflict } from '../database/lock-conflict.js';
 import { nextState } from './next-state.js';
 import { type OpenSessionTally, SessionProgressStore } from './session-progress.store.js';
 import { SessionTargetStore } from './session-target.store.js';
@@ -142,7 +143,7 @@ export class SessionProgress implements OnApplicationBootstrap, OnModuleDestroy 
   }
 
   private report(error: unknown): void {
-    if (isDatabaseUnavailable(error) || this.stopped)
+    if (isDatabaseUnavailable(error) || isLockConflict(error) || this.stopped)
       this.logger.debug(`no look at the sessions: ${String(error)}`);
     else this.logger.error(error, 'unexpected error while looking at the sessions');
   }

@@ -54,6 +54,14 @@ export class SessionTargetStore {
     await manager.query(`SELECT ${lock}($1)`, [MATCHING_LOCK]);
   }
 
+  /** In the order of sessions, as all who lock targets of several sessions do. */
+  async lockTargetsOf(manager: EntityManager, agentId: string): Promise<void> {
+    await manager.query(
+      'SELECT 1 FROM session_target WHERE agent_id = $1 AND ended_at IS NULL ORDER BY session_id FOR NO KEY UPDATE',
+      [agentId],
+    );
+  }
+
   /** Makes a target of every agent that matches. How many they are. */
   async insertMatching(manager: EntityManager, sessionId: string, selector: Selector): Promise<number> {
     const condition = labelCondition(selector, 'labels', 2);

@@ -40,6 +40,7 @@ export class SessionTargets {
     manager: EntityManager,
     { agentId, labels, newBoot, held }: ArrivedAgent,
   ): Promise<void> {
+    await this.store.lockTargetsOf(manager, agentId);
     if (newBoot) await this.store.beginBoot(manager, agentId);
     const outcomes = await this.store.applyStatuses(manager, agentId, held);
     const absent = await this.store.reconcileAbsent(
@@ -53,6 +54,7 @@ export class SessionTargets {
 
   /** Sessions that match the labels now begin on the agent; those that no longer do end there. */
   async labelsChanged(manager: EntityManager, agentId: string, labels: Labels): Promise<void> {
+    await this.store.lockTargetsOf(manager, agentId);
     await this.store.lockMatching(manager, 'agent');
     const changed: string[] = [];
     for (const { sessionId, selector, target } of await this.store.openSessionsFor(manager, agentId)) {
@@ -71,6 +73,7 @@ export class SessionTargets {
   }
 
   async agentRevoked(manager: EntityManager, agentId: string): Promise<void> {
+    await this.store.lockTargetsOf(manager, agentId);
     await this.announce(manager, await this.store.failAll(manager, agentId, 'the agent was revoked'));
   }
 

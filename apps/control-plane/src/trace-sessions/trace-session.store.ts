@@ -92,7 +92,7 @@ export class TraceSessionStore {
   /** Ends an open session on request. Whether there was one that was open; null without such a session. */
   async stop(manager: EntityManager, id: string): Promise<boolean | null> {
     const rows: { readonly open: boolean }[] = await manager.query(
-      'SELECT ended_at IS NULL AS open FROM trace_session WHERE id = $1 FOR UPDATE',
+      'SELECT ended_at IS NULL AS open FROM trace_session WHERE id = $1 FOR NO KEY UPDATE',
       [id],
     );
     if (rows[0] === undefined) return null;
