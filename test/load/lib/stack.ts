@@ -33,12 +33,18 @@ export async function startStack(): Promise<BenchStack> {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const exited = new Promise<void>((resolve) => controlPlane.once('exit', () => resolve()));
-  const stop = async () => {
-    controlPlane.kill('SIGTERM');
-    await exited;
-    await postgres.remove();
-    await rm(dataDirectory, { recursive: true, force: true });
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= (async () => {
+      controlPlane.kill('SIGTERM');
+      await exited;
+      await postgres.remove();
+      await rm(dataDirectory, { recursive: true, force: true });
+    })();
+    return stopped;
   };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void stop().then(() => process.exit(130)));
   try {
     const ready = await new Promise<{ httpAddress: string; grpcAddress: string }>((resolve, reject) => {
       controlPlane.once('message', (message) =>

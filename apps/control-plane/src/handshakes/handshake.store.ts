@@ -154,10 +154,11 @@ export class HandshakeStore {
     limit: number,
     parameters: readonly unknown[],
   ): Promise<Handshake[]> {
+    // Columns are made into text after the LIMIT, not for every row that is sorted.
     const { rows } = await this.pool.query<HandshakeRow>(
-      `SELECT found.*, agent.hostname
-         FROM (SELECT ${HANDSHAKE_ROW_COLUMNS} FROM handshake WHERE ${where} ORDER BY ${order} LIMIT ${limit}) AS found
-         LEFT JOIN agent ON agent.id = found.agent_id
+      `SELECT ${HANDSHAKE_ROW_COLUMNS}, hostname
+         FROM (SELECT * FROM handshake WHERE ${where} ORDER BY ${order} LIMIT ${limit}) AS found
+         LEFT JOIN (SELECT id AS known_agent_id, hostname FROM agent) AS known ON known_agent_id = agent_id
         ORDER BY ${order}`,
       [...parameters],
     );
