@@ -9,7 +9,7 @@ import { Stack } from '../stack/stack.js';
 import { until } from '../stack/until.js';
 import { accuracyCases } from './cases.js';
 import { compare } from './compare.js';
-import { type Experiment, runExperiment } from './experiment.js';
+import { type Experiment, oneWayDelayUs, runExperiment } from './experiment.js';
 import { formatDocument, formatTable, type Row } from './report.js';
 
 const families: readonly Family[] = ['ipv4', 'ipv6'];
@@ -83,6 +83,17 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
     expect(ended.loss.records).toBe(0);
     const found = await Promise.all(experiments.map((experiment) => recordsOf(experiment, 0)));
     expect(found.flat()).toHaveLength(expectedRecords);
+  });
+
+  test('what lasts one round trip is never shorter than the delay that was injected, and at its fastest not 1 ms longer', () => {
+    const measuredUs = [...rows.values()].flatMap(({ testCase: { roundTrip }, comparison }) => [
+      ...(roundTrip.includes('client') ? comparison.clientLatency : []),
+      ...(roundTrip.includes('server') ? comparison.serverLatency : []),
+    ]);
+    // A relay on a busy machine hands single packets on late, but none early.
+    const fastestUs = Math.min(...measuredUs.map((pair) => pair.measuredUs));
+    expect(fastestUs).toBeGreaterThanOrEqual(2 * oneWayDelayUs);
+    expect(fastestUs).toBeLessThan(2 * oneWayDelayUs + 1_000);
   });
 
   test('the figures are printed, and written to docs/accuracy.md on demand', async () => {

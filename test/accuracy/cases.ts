@@ -15,6 +15,8 @@ export interface AccuracyCase {
   readonly client: Handshake['outcome'];
   /** null: the server side has nothing to report. */
   readonly server: Handshake['outcome'] | null;
+  /** The stages that last one round trip of the delay that was injected, nothing else. */
+  readonly roundTrip: readonly Handshake['role'][];
 }
 
 const loses = (kind: Drop['kind'], from: Drop['from']): readonly Drop[] => [
@@ -23,11 +25,18 @@ const loses = (kind: Drop['kind'], from: Drop['from']): readonly Drop[] => [
 const established = { listening: true, client: 'established', server: 'established' } as const;
 
 export const accuracyCases: readonly AccuracyCase[] = [
-  { ...established, name: 'no loss', drops: [] },
-  { ...established, name: 'first SYN lost', drops: loses('syn', 'a') },
-  { ...established, name: 'first SYN-ACK lost', drops: loses('synack', 'b') },
-  { ...established, name: 'final ACK lost', drops: loses('ack', 'a') },
-  { name: 'port closed', drops: [], listening: false, client: 'refused', server: null },
+  { ...established, name: 'no loss', drops: [], roundTrip: ['client', 'server'] },
+  { ...established, name: 'first SYN lost', drops: loses('syn', 'a'), roundTrip: ['server'] },
+  { ...established, name: 'first SYN-ACK lost', drops: loses('synack', 'b'), roundTrip: [] },
+  { ...established, name: 'final ACK lost', drops: loses('ack', 'a'), roundTrip: ['client'] },
+  {
+    name: 'port closed',
+    drops: [],
+    listening: false,
+    client: 'refused',
+    server: null,
+    roundTrip: ['client'],
+  },
   {
     name: 'filtered',
     drops: [{ kind: 'syn', from: 'a' }],
@@ -35,6 +44,7 @@ export const accuracyCases: readonly AccuracyCase[] = [
     synRetries: 1,
     client: 'timed_out',
     server: null,
+    roundTrip: [],
   },
   {
     name: 'application gives up',
@@ -43,6 +53,7 @@ export const accuracyCases: readonly AccuracyCase[] = [
     giveUpMs: 35,
     client: 'aborted',
     server: 'reset',
+    roundTrip: ['server'],
   },
-  { ...established, name: 'slow accept()', drops: [], acceptDelayMs: 60 },
+  { ...established, name: 'slow accept()', drops: [], acceptDelayMs: 60, roundTrip: ['client', 'server'] },
 ];

@@ -99,6 +99,8 @@ sent again; measured and true numbers are equal in every row, or the suite fails
   RST), at most from before \`connect()\` until after its return, by the application's clock; the table shows the middle. Where no packet ends
   the attempt, both ends with the application's system call. Server stage: from the hand-over of the SYN to that of the packet that
   acknowledges or resets it. Accept wait: from there to between the call and the return of \`accept()\`, by the server's clock.
+- **Injected.** Where a stage lasts one round trip and nothing else, no connection is faster than the ${(2 * oneWayDelayUs) / 1_000} ms that were asked for, and
+  the fastest is within 1 ms of them.
 - **initial_rtt.** \`tcp.analysis.initial_rtt\` of tshark, from a capture on the side of the record, beside that record's \`latencyUs\`. It
   starts at the *latest* SYN, so it can be compared only where that side saw a single one.
 - **Also held against each other in every row:** outcome, addresses, ports, network namespace, process, both initial sequence numbers,
