@@ -119,7 +119,7 @@ export type HandshakeDetail = z.output<typeof handshakeDetailSchema>;
 const filterFields = {
   since: timeExpressionSchema.optional().meta({
     description:
-      'Observed at or after: RFC 3339 or a length of time before now. `1h` if left out; with `sessionId`, all that is kept.',
+      'Observed at or after: RFC 3339 or a length of time before now. An hour before `until` if left out; with `sessionId`, all that is kept.',
     example: '1h',
   }),
   until: timeExpressionSchema.optional().meta({ description: 'Observed before.' }),

@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { formatMicroseconds, type HandshakeFilter, type Loss } from '@synscope/api-contract';
+import { formatMicroseconds, type HandshakeFilter, type Loss, resolveTime } from '@synscope/api-contract';
 import { Configuration } from '../config/configuration.js';
 import { resolveWindow, type TimeWindow } from '../lists/time-window.js';
 import { WindowLossStore } from '../record-storage/window-loss.store.js';
 import { HandshakeStore } from './handshake.store.js';
 import type { HandshakeScope } from './handshake-conditions.js';
 
-const DEFAULT_SINCE = '1h';
+const DEFAULT_LENGTH_SECONDS = 3_600;
 /** Ingest takes records of hosts whose clock is this far ahead of ours: they are the newest. */
 const CLOCK_AHEAD_MS = 5 * 60_000;
 
@@ -19,10 +19,11 @@ export class HandshakeScopeService {
     private readonly configuration: Configuration,
   ) {}
 
-  /** The last hour if `since` is left out; with a session, everything that is kept. */
+  /** An hour, up to now or `until`, if `since` is left out; with a session, everything that is kept. */
   withDefaultSince<T extends HandshakeFilter>(query: T): T & { since: string } {
-    const since = query.sessionId ? `${this.configuration.recordRetentionSeconds}s` : DEFAULT_SINCE;
-    return { ...query, since: query.since ?? since };
+    if (query.since !== undefined) return { ...query, since: query.since };
+    const seconds = query.sessionId ? this.configuration.recordRetentionSeconds : DEFAULT_LENGTH_SECONDS;
+    return { ...query, since: earlierBy(seconds, query.until) };
   }
 
   async resolve(query: HandshakeFilter, nowMs: number): Promise<HandshakeScope> {
@@ -51,4 +52,13 @@ export class HandshakeScopeService {
     const ofHost = await this.store.agentIdsOf(hostname);
     return agentId ? ofHost.filter((id) => agentId.includes(id)) : ofHost;
   }
+}
+
+/** A time expression for this long before another one, which is now if left out. Made without the clock, so that cursors go on fitting. */
+function earlierBy(seconds: number, until: string | undefined): string {
+  const absolute = until === undefined ? null : resolveTime(until, 0);
+  if (absolute !== null && absolute > 0n) return formatMicroseconds(absolute - BigInt(seconds) * 1_000_000n);
+  // Relative to the time 0, a length of time before now is a negative time.
+  const ago = absolute === null ? 0 : Number(-absolute / 1_000_000n);
+  return `${ago + seconds}s`;
 }

@@ -186,6 +186,8 @@ describe('GET /handshakes', () => {
       [300, 20_000],
     ],
     ['since=1m', []],
+    ['until=19m', [19_999, null, 127_000_000, 300, 20_000, 900, 51_234]],
+    [`until=${new Date(at(2) / 1_000).toISOString()}`, [900, 51_234]],
   ])('filters by %s', async (query, expected) => {
     expect(await latencies(query)).toEqual(expected);
     expect((await latencies(`${query}&order=-latencyUs`)).toSorted()).toEqual(expected.toSorted());
