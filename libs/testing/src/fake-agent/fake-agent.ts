@@ -110,8 +110,9 @@ export class FakeAgent {
     return this.options.identity?.agentId ?? '';
   }
 
+  /** After `finishSending` nothing goes out any more, whatever comes in. */
   send(message: Message): void {
-    this.call.write({ message });
+    if (this.call.writable) this.call.write({ message });
   }
 
   /** Whatever bytes, as one message of the stream. */
