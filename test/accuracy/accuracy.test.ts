@@ -9,21 +9,28 @@ import { Stack } from '../stack/stack.js';
 import { until } from '../stack/until.js';
 import { accuracyCases } from './cases.js';
 import { compare } from './compare.js';
-import { type Experiment, oneWayDelayUs, runExperiment } from './experiment.js';
+import {
+  type Experiment,
+  lossyConnections,
+  oneWayDelayUs,
+  runExperiment,
+  runLossyExperiment,
+} from './experiment.js';
 import { formatDocument, formatTable, type Row } from './report.js';
 
 const families: readonly Family[] = ['ipv4', 'ipv6'];
 const combinations = accuracyCases.flatMap((testCase) => families.map((family) => ({ testCase, family })));
 // Others may run labs of the same address ranges at the same time, and this session sees their connections, too.
 const labNetworks = ['198.18.0.0/15', '2001:2::/48'];
-const firstLab = (process.pid % 32) * combinations.length;
+const labs = combinations.length + families.length;
+const firstLab = (process.pid % Math.floor(512 / labs)) * labs;
 
 describe.skipIf(labUnavailable())('handshake records against the injected truth', () => {
   const rows = new Map<string, Row>();
   let stack: Stack;
   let api: Api;
   let session: TraceSession;
-  const experiments: Experiment[] = [];
+  const experiments: Omit<Experiment, 'truths'>[] = [];
   let expectedRecords = 0;
 
   beforeAll(async () => {
@@ -43,10 +50,8 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
   });
 
   /** The records of an experiment's connections, once there are as many as there should be (or after a while, for the comparison to tell). */
-  async function recordsOf(
-    { clientAddress, serverAddress, clientNetns, serverNetns }: Experiment,
-    expected: number,
-  ) {
+  async function recordsOf(experiment: Omit<Experiment, 'truths'>, expected: number) {
+    const { clientAddress, serverAddress, clientNetns, serverNetns } = experiment;
     const sessionId = session.id;
     let found: readonly Handshake[] = [];
     await until('records', async () => {
@@ -74,6 +79,38 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
       expectedRecords += expected;
       rows.set(`${testCase.name} ${family}`, { testCase, family, comparison });
       expect(comparison.problems).toEqual([]);
+    },
+  );
+
+  test.for(families)(
+    'of many connections over a lossy %s path each side reports every handshake that tshark saw there, once',
+    { timeout: 120_000 },
+    async (family) => {
+      const number = firstLab + combinations.length + families.indexOf(family);
+      const experiment = await runLossyExperiment(family, number);
+      const records = await recordsOf(experiment, 2 * lossyConnections);
+      experiments.push(experiment);
+      expectedRecords += 2 * lossyConnections;
+      const reported = (role: Handshake['role']) => records.filter((record) => record.role === role);
+      // As sorted text, since one difference among hundreds is then what the failure shows.
+      expect(
+        reported('client')
+          .map(({ local, synRetransmits }) => `${local.port}: ${synRetransmits} SYNs again`)
+          .sort(),
+      ).toEqual(
+        experiment.witnessed.a.map(({ client, syns }) => `${client.port}: ${syns - 1} SYNs again`).sort(),
+      );
+      expect(
+        reported('server')
+          .map(({ remote, synAckRetransmits }) => `${remote.port}: ${synAckRetransmits} SYN-ACKs again`)
+          .sort(),
+      ).toEqual(
+        experiment.witnessed.b
+          .map(({ client, synAcks }) => `${client.port}: ${synAcks - 1} SYN-ACKs again`)
+          .sort(),
+      );
+      expect(experiment.witnessed.a.some(({ syns }) => syns > 1)).toBe(true);
+      expect(experiment.witnessed.b.some(({ synAcks }) => synAcks > 1)).toBe(true);
     },
   );
 

@@ -72,3 +72,39 @@ export async function runExperiment(
   ]);
   return { ...experiment, witnessed: { a, b } };
 }
+
+export const lossyConnections = 400;
+
+/** What tshark saw of many connections over a path that loses 2 % of the packets of each direction, at random. */
+export async function runLossyExperiment(
+  family: Family,
+  number: number,
+): Promise<Omit<Experiment, 'truths'>> {
+  await using lab = await Lab.create({ number, delayUs: 5_000 });
+  const [captureA, captureB] = await Promise.all([lab.capture('a'), lab.capture('b')]);
+  await lab.relay.loss('a', 2, number + 1);
+  await lab.relay.loss('b', 2, number + 1);
+  const server = await lab.server('b', { family, backlog: 1_024, name: serverName });
+  const client = await lab.client('a', {
+    ...server.address,
+    count: lossyConnections,
+    intervalUs: 2_000,
+    name: clientName,
+  });
+  await client.connects(lossyConnections, 60_000);
+  await server.accepts(lossyConnections, 60_000);
+  const packets = await lab.relay.packets();
+  const [a, b] = await Promise.all([
+    captureA.handshakes(packetsAt('a', packets)),
+    captureB.handshakes(packetsAt('b', packets)),
+  ]);
+  return {
+    witnessed: { a, b },
+    clientAddress: lab.address('a', family),
+    serverAddress: lab.address('b', family),
+    clientNetns: lab.relay.namespace('a').inode,
+    serverNetns: lab.relay.namespace('b').inode,
+    clientPid: client.pid,
+    serverPid: server.pid,
+  };
+}

@@ -2,7 +2,7 @@ import { cpus, release } from 'node:os';
 import type { Family } from '../lab/lab.js';
 import type { AccuracyCase } from './cases.js';
 import type { Comparison, Pair } from './compare.js';
-import { connectionsPerCase, oneWayDelayUs } from './experiment.js';
+import { connectionsPerCase, lossyConnections, oneWayDelayUs } from './experiment.js';
 
 export interface Row {
   readonly testCase: AccuracyCase;
@@ -106,6 +106,8 @@ sent again; measured and true numbers are equal in every row, or the suite fails
 - **Also held against each other in every row:** outcome, addresses, ports, network namespace, process, both initial sequence numbers,
   tshark's count of retransmitted SYNs and SYN-ACKs, and the number of records: one for every handshake that tshark saw on that side, none
   more.
+- **Many connections over a lossy path.** ${lossyConnections} for each family, 2 % of the packets of each direction lost at random: each side reports every handshake
+  that tshark saw there once, none more, with as many repeated SYNs and SYN-ACKs as tshark counts.
 - **Bound.** 1 ms or 1 % outside of what is true, whichever is more.
 
 Two things to know when reading a row. A lost SYN-ACK is answered twice: by the client's repeated SYN and by the server's own timer, so

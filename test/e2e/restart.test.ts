@@ -73,6 +73,16 @@ describe.skipIf(process.getuid?.() !== 0)('stopping and starting again', () => {
     }
   });
 
+  test('"npm start" ends on Ctrl-C with all that it started', { timeout: 180_000 }, async () => {
+    await using stack = await Stack.start({ throughNpm: true });
+    const processes = processTree(stack.pid);
+    expect(processes.map(({ name }) => name)).toEqual(expect.arrayContaining(['postgres', 'synscope-probe']));
+    stack.interruptGroup();
+    await stack.exited();
+    await until('end of every process', () => !processes.some(isRunning) || undefined);
+    expect(stack.output).toContain('stopped; the data stays in');
+  });
+
   test('a start with a data directory that cannot be used says which and why', {
     timeout: 60_000,
   }, async () => {

@@ -18,6 +18,8 @@ export interface StackOptions {
   /** Arguments behind `npm start --`. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** `npm start` itself, in a process group of its own as a shell starts it; else the script behind it. */
+  readonly throughNpm?: boolean;
 }
 
 /** A TCP port that nothing listened on a moment ago. */
@@ -85,16 +87,17 @@ export class Stack implements AsyncDisposable {
       ...options.env,
     };
     delete env['DATABASE_URL'];
-    delete env['NODE_OPTIONS']; // vitest's
+    for (const name of ['NODE_OPTIONS', 'NODE_ENV']) delete env[name]; // vitest's
+    const command = options.throughNpm
+      ? ['npm', 'start', '--']
+      : [process.execPath, join(root, 'tools/start.mjs')];
     // A test run that dies takes it along: the kernel then sends SIGTERM, as a user's shell would.
-    const command = [
-      '--pdeathsig',
-      'TERM',
-      process.execPath,
-      join(root, 'tools/start.mjs'),
-      ...(options.args ?? []),
-    ];
-    const child = spawn('setpriv', command, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...command, ...(options.args ?? [])], {
+      cwd: root,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: options.throughNpm === true,
+    });
     return new Stack(child, { dataDir, httpPort, grpcPort }, options.dataDir === undefined);
   }
 
@@ -152,6 +155,11 @@ export class Stack implements AsyncDisposable {
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** What Ctrl-C in a terminal does: SIGINT to each process of the foreground group. Only with `throughNpm`. */
+  interruptGroup(): void {
+    process.kill(-this.pid, 'SIGINT');
   }
 
   /** Resolves with the exit status, or the signal that ended it. */
