@@ -23,11 +23,12 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'kernel',
-          include: ['bpf/**/*.test.ts', 'test/bpf/**/*.test.ts', 'test/lab/**/*.test.ts'],
+          include: ['bpf/**/*.test.ts'],
           fileParallelism: false,
         },
       },
       {
+        // The network lab itself, on which kernel, end-to-end and accuracy tests rely.
         extends: true,
         test: { name: 'lab', include: ['test/lab/**/*.test.ts'] },
       },

@@ -103,5 +103,5 @@ function passes({ name, fix, command: [program, ...args] }) {
  */
 async function succeeds(name, args) {
   say(name);
-  return (await runAttached(process.execPath, args)).code === 0;
+  return (await runAttached(process.execPath, args)) === 0;
 }

@@ -2,12 +2,12 @@
 /** `npm test`: all tests but the long part of the accuracy suite. Its options are in HELP below. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureBuild, ensureProbe, ensureTestTools, runOnOwnNode, workspacePath } from './bootstrap.mjs';
+import { ensureBuild, ensureProbe, ensureTestTools, runOnOwnNode } from './bootstrap.mjs';
 import { Interrupted } from './lib/failure.mjs';
 import { whatKeepsFromTracing } from './lib/host.mjs';
 import { runAttached } from './lib/run-attached.mjs';
 import { say } from './lib/run-step.mjs';
-import { sum, tallyLine, tallyOfTap, tallyOfVitest } from './lib/tally.mjs';
+import { sum, tallyLine, tallyOfVitest } from './lib/tally.mjs';
 import { buildDirectory, root } from './lib/workspace.mjs';
 
 const HELP = `Usage: npm test [-- VITEST-OPTIONS]
@@ -36,7 +36,6 @@ async function runAll() {
   /** @type {import('./lib/tally.mjs').Tally[]} */
   const tallies = [await vitest('unit', ['--project', 'unit'])];
   if (obstacle === undefined) {
-    tallies.push(await bpfTests());
     for (const project of ['kernel', 'lab', 'e2e'])
       tallies.push(await vitest(project, ['--project', project, '--passWithNoTests']));
   } else {
@@ -89,21 +88,12 @@ function showObstacle(obstacle) {
 async function vitest(name, args) {
   const report = join(results, `${name}.json`);
   rmSync(report, { force: true });
-  const { code } = await runAttached(process.execPath, [
+  const code = await runAttached(process.execPath, [
     join(root, 'node_modules/vitest/vitest.mjs'),
     ...['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
     ...args,
   ]);
   return tallyOfVitest(report, code === 0);
-}
-
-/** The tests that are written in C, beside the programs that they test. */
-async function bpfTests() {
-  const { code, output } = await runAttached('make', ['-C', 'bpf', '--no-print-directory', 'test'], {
-    env: { ...process.env, PATH: workspacePath() },
-    keepOutput: true,
-  });
-  return tallyOfTap(output, code === 0);
 }
 
 /**

@@ -44,20 +44,3 @@ export function tallyOfVitest(reportFile, endedWell) {
     skipped: tests.length - passed - failed,
   };
 }
-
-/**
- * Counts out of TAP, which the C tests print.
- * @param {string} output
- * @param {boolean} endedWell
- * @returns {Tally}
- */
-export function tallyOfTap(output, endedWell) {
-  const tally = { passed: 0, failed: 0, skipped: 0 };
-  for (const [, not, rest] of output.matchAll(/^\s*(not )?ok\b(.*)$/gm)) {
-    if (/#\s*skip/i.test(rest ?? '')) tally.skipped++;
-    else if (not) tally.failed++;
-    else tally.passed++;
-  }
-  if (!endedWell && tally.failed === 0) tally.failed = 1;
-  return tally;
-}

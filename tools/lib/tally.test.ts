@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { sum, tallyLine, tallyOfTap, tallyOfVitest } from './tally.mjs';
+import { sum, tallyLine, tallyOfVitest } from './tally.mjs';
 
 const directory = mkdtempSync(join(tmpdir(), 'synscope-tally-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -34,12 +34,6 @@ it('counts a run that ended badly without a failed test as a failure', () => {
   const file = report([{ status: 'passed', assertionResults: [passed] }]);
   expect(tallyOfVitest(file, false)).toEqual({ passed: 1, failed: 1, skipped: 0 });
   expect(tallyOfVitest(join(directory, 'none.json'), false)).toEqual({ passed: 0, failed: 1, skipped: 0 });
-});
-
-it('reads TAP, with its skipped tests', () => {
-  const output = '1..3\nok 1 - observes only\nnot ok 2 - counts\nok 3 - tcx # SKIP kernel 5.10\n';
-  expect(tallyOfTap(output, false)).toEqual({ passed: 1, failed: 1, skipped: 1 });
-  expect(tallyOfTap('make: *** [all] Error 1\n', false)).toEqual({ passed: 0, failed: 1, skipped: 0 });
 });
 
 it('ends with the line that CI reads', () => {
