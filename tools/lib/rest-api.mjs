@@ -1,15 +1,15 @@
 import { Failure } from './failure.mjs';
 
 /**
- * One call of the control plane's REST API: POST with a body, else GET.
+ * One call of the control plane's REST API.
  * @param {string} url Its base address.
  * @param {string} token
+ * @param {'GET' | 'POST' | 'DELETE'} method
  * @param {string} path
  * @param {unknown} [body]
  * @returns {Promise<any>}
  */
-export async function callApi(url, token, path, body) {
-  const method = body === undefined ? 'GET' : 'POST';
+export async function callApi(url, token, method, path, body) {
   const response = await fetch(`${url}/api/v1${path}`, {
     method,
     headers: {
@@ -21,5 +21,5 @@ export async function callApi(url, token, path, body) {
   });
   if (!response.ok)
     throw new Failure(`${method} ${path} was answered ${response.status}: ${await response.text()}`);
-  return response.json();
+  return response.status === 204 ? undefined : response.json();
 }

@@ -30,7 +30,7 @@ const ONLINE_PATIENCE_MS = 20_000;
 export async function startAgent({ dataDir, probe, controlPlane, token }) {
   say('starting the local agent');
   // Only used when the agent has no certificate that is still valid.
-  const joinToken = await callApi(controlPlane.url, token, '/join-tokens', {
+  const joinToken = await callApi(controlPlane.url, token, 'POST', '/join-tokens', {
     name: 'local agent of npm start',
     maxUses: 1,
     expiresInSeconds: 3_600,
@@ -71,8 +71,12 @@ export async function startAgent({ dataDir, probe, controlPlane, token }) {
       await service.stop();
       await kept;
     },
-    state: async () =>
-      (await isSoonOnline(controlPlane.url, token)) ? 'running' : `not connected yet; its log: ${logFile}`,
+    state: async () => {
+      if (!(await isSoonOnline(controlPlane.url, token))) return `not connected yet; its log: ${logFile}`;
+      // It has its certificate now, and a secret that nobody needs should not lie about.
+      await callApi(controlPlane.url, token, 'DELETE', `/join-tokens/${joinToken.id}`).catch(() => {});
+      return 'running';
+    },
   };
 }
 
@@ -86,7 +90,7 @@ async function isSoonOnline(url, token) {
   while (Date.now() < deadline) {
     shutdown.throwIfAborted();
     /** @type {{ items: { hostname: string, status: string }[] }} */
-    const { items } = await callApi(url, token, '/agents?limit=1000');
+    const { items } = await callApi(url, token, 'GET', '/agents?limit=1000');
     if (items.some((agent) => agent.hostname === hostname() && agent.status === 'online')) return true;
     await delay(100);
   }
