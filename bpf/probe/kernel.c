@@ -11,13 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "cost.h"
 #include "handshake.skel.h"
 #include "privilege.h"
-
-#define NANOSECONDS_PER_SECOND 1000000000ULL
 
 /* Attached as one, in this order. */
 enum hook {
@@ -53,11 +52,6 @@ static __u64 attempts_unfinished;
 static char unavailable[512];
 static char hook_unavailable[HOOK_COUNT][256];
 
-/* Kernel statistics: while the descriptor is open, or the administrator has set the sysctl, run times are kept. */
-static int statistics_descriptor = -1;
-static __u64 statistics_since_ns, sampled_ns;
-static bool sample_finished;
-
 /* The last lines of libbpf's complaint, which name the program and the verifier's reason. */
 static char libbpf_complaint[400];
 
@@ -68,14 +62,6 @@ static int keep_libbpf_complaint(enum libbpf_print_level level, const char *form
 	vsnprintf(libbpf_complaint, sizeof(libbpf_complaint), format, arguments);
 	libbpf_complaint[strcspn(libbpf_complaint, "\n")] = 0;
 	return 0;
-}
-
-static __u64 monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * NANOSECONDS_PER_SECOND + (__u64)now.tv_nsec;
 }
 
 /* ── Load ───────────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -254,45 +240,6 @@ static void detach(void)
 	attached = false;
 }
 
-static void statistics_begin(void)
-{
-	statistics_since_ns = monotonic_ns();
-	if (sample_finished || !options.cost_sample_seconds)
-		return;
-	statistics_descriptor = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	/* From here on CAP_SYS_ADMIN has no further use: when the sample is over, it is over. */
-	privilege_drop(false);
-	sample_finished = true;
-}
-
-static bool statistics_kept(void)
-{
-	char value = '0';
-	FILE *sysctl;
-
-	if (statistics_descriptor >= 0)
-		return true;
-	sysctl = fopen("/proc/sys/kernel/bpf_stats_enabled", "re");
-	if (sysctl) {
-		value = (char)fgetc(sysctl);
-		fclose(sysctl);
-	}
-	return value == '1';
-}
-
-static void statistics_advance(void)
-{
-	__u64 now = monotonic_ns();
-
-	if (attached && statistics_kept())
-		sampled_ns += now - statistics_since_ns;
-	statistics_since_ns = now;
-	if (statistics_descriptor >= 0 && sampled_ns >= options.cost_sample_seconds * NANOSECONDS_PER_SECOND) {
-		close(statistics_descriptor);
-		statistics_descriptor = -1;
-	}
-}
-
 /* Attaches all or nothing of what was loaded; returns NULL or what failed. */
 static const char *attach(void)
 {
@@ -309,7 +256,7 @@ static const char *attach(void)
 		}
 	}
 	attached = true;
-	statistics_begin();
+	cost_attached(options.cost_sample_seconds);
 	return NULL;
 }
 
@@ -319,7 +266,7 @@ static void run_sweep(bool all)
 	char nothing[8];
 	int iterator;
 
-	skeleton->bss->sweep_now_ns = monotonic_ns();
+	skeleton->bss->sweep_now_ns = clock_monotonic_ns();
 	skeleton->bss->sweep_all = all;
 	iterator = bpf_iter_create(bpf_link__fd(links[HOOK_SWEEP]));
 	if (iterator < 0) {
@@ -362,7 +309,7 @@ static void write_off_attempts(void)
 /* New sockets stop coming first; then what is under way is reported or counted, still by the old filter. */
 static void detach_and_settle(void)
 {
-	statistics_advance();
+	cost_detaching();
 	bpf_link__destroy(links[HOOK_SOCKOPS]);
 	links[HOOK_SOCKOPS] = NULL;
 	run_sweep(true);
@@ -443,28 +390,6 @@ void kernel_sweep(void)
 		run_sweep(false);
 }
 
-static void append_run_time(struct json *json)
-{
-	__u64 run_time = 0, run_count = 0;
-
-	statistics_advance();
-	if (!sampled_ns) {
-		json_format(json, "\"bpf\":{\"runTimeNs\":null,\"runCount\":null,\"sampledNs\":null}");
-		return;
-	}
-	for (int hook = 0; hook < HOOK_COUNT; hook++) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-		int program = bpf_program__fd(programs[hook]);
-
-		if (program < 0 || bpf_obj_get_info_by_fd(program, &info, &size))
-			continue;
-		run_time += info.run_time_ns;
-		run_count += info.run_cnt;
-	}
-	json_format(json, "\"bpf\":{\"runTimeNs\":%llu,\"runCount\":%llu,\"sampledNs\":%llu}", run_time, run_count, sampled_ns);
-}
-
 void kernel_stats(struct json *json)
 {
 	struct counters sum = sum_counters();
@@ -472,7 +397,7 @@ void kernel_stats(struct json *json)
 	json_format(json,
 		    "\"offered\":%llu,\"emitted\":%llu,\"loss\":{\"ringFull\":%llu,\"pendingTableFull\":%llu,\"unfinishedAtDetach\":%llu},",
 		    sum.offered, sum.emitted, sum.ring_full, sum.pending_table_full, attempts_unfinished + sum.unfinished);
-	append_run_time(json);
+	cost_append(json, programs, HOOK_COUNT);
 }
 
 void kernel_end(void)

@@ -14,9 +14,9 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "kernel.h"
 #include "layout.h"
 #include "privilege.h"
@@ -35,7 +35,7 @@ static const char usage[] =
 	"Ends, with everything detached, when stdin closes or on SIGTERM.\n"
 	"\n"
 	"  --cgroup PATH               cgroup v2 folder whose sockets are watched (default: where cgroup v2 is mounted)\n"
-	"  --ring-bytes N              kernel ring buffer, a power of two of at least 4096 (default 4194304)\n"
+	"  --ring-bytes N              kernel ring buffer, a power of two of at least 4096 (default 2097152)\n"
 	"  --pending-max N             handshakes of each side that may be unfinished at once (default 32768)\n"
 	"  --accept-deadline-ms N      a server's record waits at most this long for accept() (default 60000)\n"
 	"  --cost-sample-seconds N     of attached time for which the kernel measures the programs' run time (default 30, 0 = never)\n"
@@ -146,17 +146,11 @@ static long long resident_bytes(void)
 
 static void say_stats(void)
 {
-	struct timespec wall, monotonic;
 	struct rusage used;
-	long long monotonic_ns, wall_ns;
 
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	clock_gettime(CLOCK_REALTIME, &wall);
 	getrusage(RUSAGE_SELF, &used);
-	monotonic_ns = monotonic.tv_sec * 1000000000LL + monotonic.tv_nsec;
-	wall_ns = wall.tv_sec * 1000000000LL + wall.tv_nsec;
 	json_begin(&json);
-	json_format(&json, "{\"monotonicNs\":%lld,\"wallOffsetNs\":%lld,", monotonic_ns, wall_ns - monotonic_ns);
+	json_format(&json, "{\"monotonicNs\":%llu,\"wallOffsetNs\":%lld,", clock_monotonic_ns(), clock_wall_offset_ns());
 	kernel_stats(&json);
 	json_format(&json, ",\"residentBytes\":%lld,\"cpuUs\":%lld}", resident_bytes(),
 		    (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000LL + used.ru_utime.tv_usec + used.ru_stime.tv_usec);
@@ -271,7 +265,7 @@ static void run(void)
 int main(int count, char **arguments)
 {
 	struct kernel_options options = {
-		.ring_bytes = 4 * 1024 * 1024,
+		.ring_bytes = 2 * 1024 * 1024,
 		.pending_max = 32768,
 		.accept_deadline_ns = 60000000000ULL,
 		.cost_sample_seconds = 30,

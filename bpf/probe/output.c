@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
-#define NANOSECONDS_PER_SECOND 1000000000LL
+#include "clock.h"
+
 /* About 128 KiB: two pipe buffers' worth, so that a busy host pays few writes. */
 #define RECORDS_PER_FRAME 1024
 
@@ -39,22 +39,13 @@ static void write_all(const void *bytes, size_t length)
 	}
 }
 
-static __s64 wall_offset_ns(void)
-{
-	struct timespec wall, monotonic;
-
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	return (wall.tv_sec - monotonic.tv_sec) * NANOSECONDS_PER_SECOND + wall.tv_nsec - monotonic.tv_nsec;
-}
-
 void output_flush(void)
 {
 	if (!record_count)
 		return;
 	handshakes.frame.length = sizeof(handshakes.header) + record_count * sizeof(handshakes.records[0]);
 	handshakes.frame.type = FRAME_HANDSHAKES;
-	handshakes.header.wall_offset_ns = wall_offset_ns();
+	handshakes.header.wall_offset_ns = clock_wall_offset_ns();
 	write_all(&handshakes, sizeof(handshakes.frame) + handshakes.frame.length);
 	record_count = 0;
 }

@@ -36,6 +36,14 @@ async function observe(
 
 const connectUs = (truth: Traffic) => (truth.doneNs - truth.connectNs) / 1000;
 
+/** What the caller saw bounds the latency from above; a busy machine may wake the caller late, but not by so much. */
+const WAKE_UP_US = 100_000;
+
+function expectWithin(latencyUs: number | undefined, truth: Traffic): void {
+  expect(latencyUs).toBeLessThanOrEqual(connectUs(truth));
+  expect(latencyUs).toBeGreaterThan(connectUs(truth) - WAKE_UP_US);
+}
+
 describe.each([
   ['established_ipv4', '127.0.0.1'],
   ['established_ipv6', '::1'],
@@ -84,7 +92,7 @@ describe.each([
 it('measures from ESTABLISHED until accept() returned', async () => {
   const { server } = await observe('slow_accept', { client: 1, server: 1 });
   expect(server?.acceptWaitUs).toBeGreaterThanOrEqual(199_000);
-  expect(server?.acceptWaitUs).toBeLessThan(260_000);
+  expect(server?.acceptWaitUs).toBeLessThan(200_000 + WAKE_UP_US);
 });
 
 it('calls a SYN answered by RST refused', async () => {
@@ -97,20 +105,20 @@ it('calls a handshake to a neighbour that does not answer unreachable', async ()
   const { truth, client } = await observe('unreachable', { client: 1, server: 0 });
   expect(truth.error).toBe(constants.errno.EHOSTUNREACH);
   expect(client).toMatchObject({ outcome: 'unreachable', pid: truth.pid, remote: '192.0.2.2' });
-  expect(Math.abs((client?.latencyUs ?? 0) - connectUs(truth))).toBeLessThan(1000);
+  expectWithin(client?.latencyUs, truth);
 });
 
 it('calls a handshake that the kernel gave up timed_out, under the caller’s name though a timer ended it', async () => {
   const { truth, client } = await observe('timed_out', { client: 1, server: 0 });
   expect(client).toMatchObject({ outcome: 'timed_out', pid: truth.pid, processName: 'traffic' });
   expect(client?.synRetransmits).toBeGreaterThanOrEqual(1);
-  expect(Math.abs((client?.latencyUs ?? 0) - connectUs(truth))).toBeLessThan(1000);
+  expectWithin(client?.latencyUs, truth);
 });
 
 it('calls a handshake that the application gave up aborted', async () => {
   const { truth, client } = await observe('aborted', { client: 1, server: 0 });
   expect(client).toMatchObject({ outcome: 'aborted', synRetransmits: 0 });
-  expect(Math.abs((client?.latencyUs ?? 0) - connectUs(truth))).toBeLessThan(1000);
+  expectWithin(client?.latencyUs, truth);
 });
 
 it('ends a request whose third packet never comes as timed_out, without a latency', async () => {

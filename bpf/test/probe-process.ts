@@ -180,6 +180,11 @@ export async function traffic(scenario: string): Promise<Traffic> {
   return JSON.parse(stdout) as Traffic;
 }
 
+/** Says SYN_SENT on stderr, if the scenario has a moment for it. */
+export function spawnTraffic(scenario: string): ChildProcess {
+  return spawn(built('traffic'), [scenario], { stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
 export function spawnObserver(cgroup: string): ChildProcess {
   return spawn(built('observe'), [cgroup], { stdio: ['pipe', 'pipe', 'inherit'] });
 }

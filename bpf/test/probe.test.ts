@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
-import { everything, ProbeProcess, spawnObserver, traffic } from './probe-process.js';
+import { everything, ProbeProcess, spawnObserver, spawnTraffic, traffic } from './probe-process.js';
 
 const run = promisify(execFile);
 const probePath = fileURLToPath(new URL('../.build/synscope-probe', import.meta.url));
@@ -103,20 +103,12 @@ it('measures what it costs', async () => {
 it('counts what was under way when it detached', async () => {
   const probe = startProbe();
   await probe.configure(everything);
-  const under = traffic('aborted');
-  // The attempt lasts 100 ms; it is certain to have begun once its namespace's loopback carried the SYN, that is once `traffic` runs.
-  await expect
-    .poll(
-      async () => {
-        const answer = await run('bpftool', ['--json', 'map', 'dump', 'name', 'attempts']);
-        return (JSON.parse(answer.stdout) as unknown[]).length;
-      },
-      { interval: 5 },
-    )
-    .toBeGreaterThan(0);
+  const attempt = spawnTraffic('aborted');
+  const ended = once(attempt, 'close');
+  await once(attempt.stderr as NodeJS.ReadableStream, 'data');
   await probe.configure();
   expect(probe.stats?.loss.unfinishedAtDetach).toBeGreaterThanOrEqual(1);
-  await under;
+  await ended;
 });
 
 it('counts what a full ring cannot take', async () => {

@@ -223,6 +223,8 @@ static void aborted(void)
 	drop(listener, 0, 0);
 	fcntl(client, F_SETFL, O_NONBLOCK);
 	try_connect(client, AF_INET, PORT);
+	/* For tests that want to meet it in SYN_SENT. */
+	fputs("SYN_SENT\n", stderr);
 	wait_ms(100);
 	close(client);
 	done_ns = now_ns();
