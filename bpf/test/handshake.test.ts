@@ -1,7 +1,14 @@
 import { constants } from 'node:os';
 import { RecordFlag } from '@synscope/probe-wire';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { everything, type HandshakeRecord, ProbeProcess, type Traffic, traffic } from './probe-process.js';
+import {
+  everything,
+  type HandshakeRecord,
+  isOf,
+  ProbeProcess,
+  type Traffic,
+  traffic,
+} from './probe-process.js';
 
 /** An accepted connection waits at most so long for accept() in these tests; shorter than `never_accepted` holds it. */
 const ACCEPT_DEADLINE_MS = 1500;
@@ -26,8 +33,7 @@ async function observe(
   // The kernel gives the inode of a namespace that ended to the next one.
   probe.records.length = 0;
   const truth = await traffic(scenario);
-  const own = (record: HandshakeRecord) => record.netns === truth.netns;
-  const records = await probe.take(expected.client + expected.server, own);
+  const records = await probe.take(expected.client + expected.server, isOf(truth));
   const clients = records.filter((record) => record.role === 'client');
   const servers = records.filter((record) => record.role === 'server');
   expect({ client: clients.length, server: servers.length }, `${records.length} records`).toEqual(expected);

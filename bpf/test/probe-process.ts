@@ -180,6 +180,20 @@ export async function traffic(scenario: string): Promise<Traffic> {
   return JSON.parse(stdout) as Traffic;
 }
 
+/**
+ * Whether a record is of that traffic's handshakes. The namespace alone does not tell: its inode is free again when the traffic ends, and
+ * others on this machine make namespaces as well. A record without an accepting process has pid 0.
+ */
+export const isOf =
+  (...truths: Traffic[]) =>
+  (record: HandshakeRecord): boolean =>
+    truths.some(
+      ({ netns, pid, listenPort }) =>
+        record.netns === netns &&
+        (record.pid === pid || record.pid === 0) &&
+        [record.localPort, record.remotePort].some((port) => port === listenPort || port === listenPort + 1),
+    );
+
 /** Says SYN_SENT on stderr, if the scenario has a moment for it. */
 export function spawnTraffic(scenario: string): ChildProcess {
   return spawn(built('traffic'), [scenario], { stdio: ['ignore', 'ignore', 'pipe'] });

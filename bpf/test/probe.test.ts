@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
-import { everything, ProbeProcess, spawnObserver, spawnTraffic, traffic } from './probe-process.js';
+import { everything, isOf, ProbeProcess, spawnObserver, spawnTraffic, traffic } from './probe-process.js';
 
 const run = promisify(execFile);
 const probePath = fileURLToPath(new URL('../.build/synscope-probe', import.meta.url));
@@ -148,7 +148,7 @@ it('refuses a configuration that contradicts itself, and keeps the one in force'
     errors: [{ slot: null, message: 'slot_count is 65, more than 64' }],
   });
   const truth = await traffic('established_ipv4');
-  expect(await probe.take(2, ({ netns }) => netns === truth.netns)).toHaveLength(2);
+  expect(await probe.take(2, isOf(truth))).toHaveLength(2);
 });
 
 it('without any capability says what it lacks, and goes on', async () => {

@@ -1,6 +1,13 @@
 import { type SlotSpec } from '@synscope/probe-wire';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { everything, type HandshakeRecord, ProbeProcess, traffic } from './probe-process.js';
+import {
+  everything,
+  type HandshakeRecord,
+  isOf,
+  ProbeProcess,
+  type Traffic,
+  traffic,
+} from './probe-process.js';
 
 let probe: ProbeProcess;
 
@@ -23,7 +30,7 @@ async function matched(...slots: SlotSpec[]): Promise<{ client: number[]; server
   // Slot 63 sees everything, so that both records come whatever the others let through.
   await probe.configure(...slots, slot(63));
   const truth = await traffic('established_ipv4');
-  const records = await probe.take(2, (record) => record.netns === truth.netns);
+  const records = await probe.take(2, isOf(truth));
   const of = (role: HandshakeRecord['role']) => {
     const bits = records.find((record) => record.role === role)?.slots ?? 0n;
     return Array.from({ length: 63 }, (_, i) => i).filter((i) => bits & (1n << BigInt(i)));
@@ -94,16 +101,16 @@ it('holds fast handshakes back, each session by its own threshold', async () => 
 it('lets a failed handshake pass whatever the threshold', async () => {
   await probe.configure(slot(0, { minLatencyNs: 10_000_000_000n }));
   const truth = await traffic('refused');
-  const [record] = await probe.take(1, ({ netns }) => netns === truth.netns);
+  const [record] = await probe.take(1, isOf(truth));
   expect(record).toMatchObject({ outcome: 'refused', slots: 1n });
 });
 
 it('samples both sides of a handshake alike, near the rate asked for', async () => {
   await probe.configure(slot(0, { sampleThreshold: 0x7fffffff }), slot(63));
   const handshakes = 60;
-  const namespaces = new Set<number>();
-  for (let i = 0; i < handshakes; i++) namespaces.add((await traffic('established_ipv4')).netns);
-  const records = await probe.take(2 * handshakes, ({ netns }) => namespaces.has(netns));
+  const truths: Traffic[] = [];
+  for (let i = 0; i < handshakes; i++) truths.push(await traffic('established_ipv4'));
+  const records = await probe.take(2 * handshakes, isOf(...truths));
   const sampled = (role: HandshakeRecord['role']) =>
     records
       .filter((record) => record.role === role && record.slots & 1n)
@@ -121,16 +128,16 @@ it('runs 64 sessions at once', async () => {
   );
   expect(errors).toEqual([]);
   const truth = await traffic('established_ipv4');
-  const [record] = await probe.take(1, ({ netns }) => netns === truth.netns);
+  const [record] = await probe.take(1, isOf(truth));
   expect(record).toMatchObject({ role: 'client', slots: (1n << 64n) - 1n });
 });
 
 it('labels each record with the revision whose slots it carries', async () => {
   await probe.configure(slot(0));
   const first = await traffic('established_ipv4');
-  await probe.take(2, ({ netns }) => netns === first.netns);
+  await probe.take(2, isOf(first));
   await probe.configure(slot(5));
   const second = await traffic('established_ipv4');
-  const records = await probe.take(2, ({ netns, revision }) => netns === second.netns && revision === 2);
+  const records = await probe.take(2, (record) => record.revision === 2 && isOf(second)(record));
   expect(records.map(({ slots }) => slots)).toEqual([1n << 5n, 1n << 5n]);
 });
