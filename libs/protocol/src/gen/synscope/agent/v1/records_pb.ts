@@ -85,7 +85,7 @@ export const LossSchema: GenMessage<Loss> = /*@__PURE__*/
 /**
  * Handshake records, column by column: value i of every column belongs to record i. Every column has exactly row_count values (the
  * addresses 16 × row_count bytes), or the batch is refused. A column named …_plus_one carries the value plus one, and 0 for "not known".
- * Columns and dictionaries keep a record near 50 bytes and let the control plane read them without an object per record.
+ * Columns and dictionaries keep a record near 75 bytes and let the control plane read them without an object per record.
  *
  * @generated from message synscope.agent.v1.HandshakeColumns
  */
