@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -57,6 +57,8 @@ async function findAgent(start: number): Promise<{ agent: number; probe: number 
 }
 
 const dataDir = await mkdtemp(join(tmpdir(), 'synscope-agent-memory-'));
+// Postgres, which does not run as root, keeps its files in it.
+await chmod(dataDir, 0o711);
 const start = spawn(process.execPath, [join(root, 'tools/start.mjs')], {
   cwd: root,
   stdio: ['ignore', 'pipe', 'inherit'],

@@ -81,6 +81,11 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Runn
     let password = readExistingCluster(dataDir, binaries.majorVersion);
     if (password === undefined) {
       options.onProgress?.(`Creating the database in ${dataDir}`);
+      if (filesDirectory !== dataDir) {
+        options.onProgress?.(
+          `Its files go to ${filesDirectory}, as Postgres cannot walk to ${dataDir} without being root`,
+        );
+      }
       password = await createCluster({
         dataDir,
         filesDirectory,
