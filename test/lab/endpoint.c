@@ -35,6 +35,8 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 1024
+/* Of the server's poll set: behind stdin, the listening socket and stdout. */
+#define FIRST_CONNECTION 3
 
 struct options {
 	struct sockaddr_storage address;
@@ -127,7 +129,7 @@ static void *run_connection(void *argument)
 		    "\"error\":\"%s\",\"gaveUp\":%s,\"local\":%s}",
 		    index, started / 1e3, ended / 1e3, closed / 1e3, error ? strerrorname_np(error) : "", gave_up ? "true" : "false",
 		    local);
-	output_flush();
+	output_drain();
 	pthread_mutex_unlock(&output_mutex);
 	return NULL;
 }
@@ -191,12 +193,13 @@ static int listen_at_address(void)
 
 static void run_server(void)
 {
-	static struct pollfd descriptors[2 + CONNECTIONS_MAX];
-	nfds_t count = 2;
+	static struct pollfd descriptors[FIRST_CONNECTION + CONNECTIONS_MAX];
+	nfds_t count = FIRST_CONNECTION;
 	uint64_t noticed = 0;
 
 	descriptors[0] = (struct pollfd){ .fd = STDIN_FILENO, .events = POLLIN };
 	descriptors[1] = (struct pollfd){ .fd = listen_at_address(), .events = POLLIN };
+	descriptors[2] = (struct pollfd){ .fd = STDOUT_FILENO };
 	for (;;) {
 		int timeout = -1;
 
@@ -207,11 +210,12 @@ static void run_server(void)
 			timeout = left > 0 ? (int)left : 0;
 		}
 		descriptors[1].events = noticed ? 0 : POLLIN;
+		descriptors[2].events = output_pending() ? POLLOUT : 0;
 		if (poll(descriptors, count, timeout) < 0 && errno != EINTR)
 			fail("poll");
 		if (descriptors[0].revents)
-			return;
-		for (nfds_t i = 2; i < count; i++) {
+			break;
+		for (nfds_t i = FIRST_CONNECTION; i < count; i++) {
 			char ignored[4096];
 
 			if (descriptors[i].revents && read(descriptors[i].fd, ignored, sizeof(ignored)) <= 0) {
@@ -222,7 +226,7 @@ static void run_server(void)
 		if (!noticed && descriptors[1].revents)
 			noticed = monotonic_ns();
 		if (noticed && monotonic_ns() - noticed >= options.accept_delay_ms * 1000000ULL) {
-			if (count == 2 + CONNECTIONS_MAX) {
+			if (count == FIRST_CONNECTION + CONNECTIONS_MAX) {
 				fprintf(stderr, "endpoint: more than %d connections\n", CONNECTIONS_MAX);
 				exit(1);
 			}
@@ -230,6 +234,7 @@ static void run_server(void)
 			noticed = 0;
 		}
 	}
+	output_drain();
 }
 
 static void parse_address(const char *host, const char *port)

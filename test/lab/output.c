@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +59,14 @@ bool output_flush(void)
 	}
 	first = end = 0;
 	return true;
+}
+
+void output_drain(void)
+{
+	struct pollfd descriptor = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	while (output_flush() && output_pending())
+		poll(&descriptor, 1, -1);
 }
 
 bool output_pending(void)

@@ -15,6 +15,9 @@ void output_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Writes what stdout takes now. False: the reader has gone. */
 bool output_flush(void);
 
+/* Writes everything, however long the reader takes; without one the process ends by SIGPIPE. */
+void output_drain(void);
+
 /* Something waits for stdout to become writable. */
 bool output_pending(void);
 

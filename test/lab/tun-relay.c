@@ -408,8 +408,10 @@ int main(void)
 		forward_due(SIDE_A);
 		forward_due(SIDE_B);
 		if (descriptors[2].revents && !read_commands())
-			return 0;
+			break;
 		if (!output_flush())
 			return 0;
 	}
+	output_drain();
+	return 0;
 }

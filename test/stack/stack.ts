@@ -101,12 +101,13 @@ export class Stack implements AsyncDisposable {
     return new Stack(child, { dataDir, httpPort, grpcPort }, options.dataDir === undefined);
   }
 
-  /** Resolves once the REST API is ready and, unless it was left out, the local agent is online. */
+  /** Resolves once it says that it is ready: the REST API answers and, unless it was left out, the local agent is online. */
   static async start(options: StackOptions = {}): Promise<Stack> {
     const stack = await Stack.launch(options);
     try {
       await stack.untilReady();
       if (!options.args?.includes('--no-agent')) await stack.untilAgentOnline();
+      await stack.untilPrinted('Ctrl-C stops it.');
     } catch (error) {
       await stack[Symbol.asyncDispose]();
       throw new Error(`${error instanceof Error ? error.message : error}\n${stack.output}`, { cause: error });
@@ -121,6 +122,15 @@ export class Stack implements AsyncDisposable {
 
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  /** Resolves once its output holds the text. */
+  async untilPrinted(text: string, timeoutMs = 60_000): Promise<void> {
+    const printed = () => {
+      if (!this.#running) throw new Error(`it has ended:\n${this.output}`);
+      return this.output.includes(text) || undefined;
+    };
+    await until(`"${text}" in its output`, printed, timeoutMs);
   }
 
   async untilReady(timeoutMs = 120_000): Promise<void> {
