@@ -25,15 +25,14 @@ static __always_inline void state_changes(struct bpf_sock_ops *ctx)
 {
 	int from = ctx->args[0], to = ctx->args[1];
 
-	if (from != TCP_SYN_SENT) {
-		/* A simultaneous open that fails in SYN_RECV is a client's attempt as well. */
-		if (from != TCP_SYN_RECV || to != TCP_CLOSE || !client_ends(ctx, false))
-			child_changes(ctx, from, to);
-	} else if (to == TCP_CLOSE) {
+	if (from == TCP_SYN_RECV) {
+		/* A simultaneous open that fails here is a client's attempt as well. */
+		if (to != TCP_CLOSE || !client_ends(ctx, false))
+			fast_open_changes(ctx, to);
+	} else if (from == TCP_SYN_SENT && to == TCP_CLOSE) {
 		client_ends(ctx, false);
-	} else if (to == TCP_SYN_RECV) {
-		__u64 cookie = bpf_get_socket_cookie(ctx);
-		struct attempt *attempt = bpf_map_lookup_elem(&attempts, &cookie);
+	} else if (from == TCP_SYN_SENT && to == TCP_SYN_RECV) {
+		struct attempt *attempt = attempt_find(bpf_get_socket_cookie(ctx));
 
 		if (attempt)
 			attempt->flags |= FLAG_SIMULTANEOUS_OPEN;
@@ -64,4 +63,21 @@ int handshake_sockops(struct bpf_sock_ops *ctx)
 		break;
 	}
 	return 1;
+}
+
+/* Run by the loader after the detachment, over every attempt: nobody will see its end. */
+SEC("iter/bpf_map_elem")
+int handshake_write_off(struct bpf_iter__bpf_map_elem *ctx)
+{
+	const struct attempt *attempt = ctx->value;
+	struct counters *c = counters();
+	__u64 cookie;
+
+	if (!attempt || !attempt->cookie)
+		return 0;
+	if (c)
+		c->unfinished++;
+	cookie = attempt->cookie;
+	attempt_remove(cookie);
+	return 0;
 }

@@ -65,6 +65,7 @@ struct endpoints {
 
 /* The server's side of a handshake between the accepted SYN and accept(). */
 struct pending {
+	__u64 cookie;           /* of the socket; 0 = a free entry */
 	__u64 syn_ns;           /* SYN_RECV; 0 = there was no request socket */
 	__u64 established_ns;   /* 0 = not yet */
 	__u64 last_activity_ns; /* SYN_RECV, or the last SYN-ACK retransmission */
@@ -86,6 +87,7 @@ struct pending {
 
 /* The client's side between connect() and its end. */
 struct attempt {
+	__u64 cookie; /* of the socket; 0 = a free entry */
 	__u64 start_ns;
 	__u64 cgroup_id;
 	__u64 slots; /* candidates when it was made, by `revision` */
@@ -99,7 +101,7 @@ struct attempt {
 };
 
 /* A request socket by its 4-tuple, for a segment that carries nothing else; see request_index. */
-#define REQUEST_INDEX_SIZE 65536
+#define REQUEST_INDEX_SIZE 8192
 struct request_entry {
 	__u64 hash;
 	__u64 cookie;

@@ -63,6 +63,7 @@ struct tcp_request_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	struct request_sock *fastopen_rsk;
+	__u64 tcp_clock_cache; /* ns, CLOCK_MONOTONIC */
 };
 
 struct mptcp_sock {
@@ -111,7 +112,12 @@ struct task_struct {
 	char comm[16];
 };
 
+struct net_device {
+	possible_net_t nd_net;
+};
+
 struct sk_buff {
+	struct net_device *dev;
 	__be16 protocol;
 	__u16 transport_header;
 	__u16 network_header;

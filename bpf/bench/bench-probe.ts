@@ -23,7 +23,7 @@ import {
 } from '@synscope/probe-wire';
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '7' }, seconds: { type: 'string', default: '2' } },
+  options: { rounds: { type: 'string', default: '25' }, seconds: { type: 'string', default: '0.5' } },
 });
 const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);

@@ -6,25 +6,21 @@
 #include "filter.bpf.h"
 #include "records.bpf.h"
 #include "sockets.bpf.h"
+#include "table.bpf.h"
 
 /*
- * By socket cookie. Not in socket storage, which would cost two allocations per connect().
- * In: TCP_CONNECT_CB. Out: the end of the attempt, which every socket in SYN_SENT comes to; what is left at detach, the loader removes.
+ * In: TCP_CONNECT_CB. Out: the end of the attempt, which every socket in SYN_SENT comes to; what is left at detach, handshake_write_off removes.
  * Full: counted in pending_table_full.
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, __u64);
-	__type(value, struct attempt);
-} attempts SEC(".maps");
+DEFINE_TABLE(attempt)
 
 static __always_inline void client_begins(struct bpf_sock_ops *ctx)
 {
 	struct attempt attempt = {};
 	struct endpoints ends;
-	__u64 cookie;
 
+	if (!filters[generation()].role_slots[ROLE_CLIENT])
+		return;
 	endpoints_of_sockops(ctx, &ends);
 	attempt.slots = candidate_slots(ROLE_CLIENT, &ends);
 	if (!attempt.slots)
@@ -38,8 +34,8 @@ static __always_inline void client_begins(struct bpf_sock_ops *ctx)
 	/* STATE_CB only for this socket, and only until its handshake ends. */
 	attempt.set_state_callback = !(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG);
 	attempt.start_ns = bpf_ktime_get_ns();
-	cookie = bpf_get_socket_cookie(ctx);
-	if (bpf_map_update_elem(&attempts, &cookie, &attempt, BPF_ANY)) {
+	attempt.cookie = bpf_get_socket_cookie(ctx);
+	if (!attempt_insert(&attempt)) {
 		count_table_full();
 		return;
 	}
@@ -67,12 +63,16 @@ static __always_inline __u32 outcome_of_error(int sk_err)
 
 static __always_inline void emit_client(struct bpf_sock_ops *ctx, struct tcp_sock *tp, const struct attempt *attempt, __u32 outcome)
 {
-	bool established = outcome == OUTCOME_ESTABLISHED;
-	__u64 now = bpf_ktime_get_ns(), slots = attempt->slots;
+	const bool established = outcome == OUTCOME_ESTABLISHED;
+	/* Failures come by timers and system calls as well, which handle no segment. */
+	__u64 now = established ? segment_time_ns(tp, attempt->start_ns) : bpf_ktime_get_ns();
+	__u64 slots = attempt->slots;
 	struct handshake_record *record;
 	struct endpoints ends;
 	__u32 client_isn;
 
+	if (attempt->revision == filters[generation()].revision && !slots_by_outcome(slots, outcome, now - attempt->start_ns))
+		return;
 	endpoints_of_sockops(ctx, &ends);
 	if (attempt->revision != filters[generation()].revision)
 		slots = slots_by_process_name(candidate_slots(ROLE_CLIENT, &ends), attempt->process_name);
@@ -114,7 +114,7 @@ static __always_inline bool client_ends(struct bpf_sock_ops *ctx, bool establish
 	struct attempt *attempt;
 	struct tcp_sock *tp;
 
-	attempt = bpf_map_lookup_elem(&attempts, &cookie);
+	attempt = attempt_find(cookie);
 	if (!attempt)
 		return false;
 	if (attempt->set_state_callback)
@@ -122,7 +122,7 @@ static __always_inline bool client_ends(struct bpf_sock_ops *ctx, bool establish
 	tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	if (tp)
 		emit_client(ctx, tp, attempt, established ? OUTCOME_ESTABLISHED : outcome_of_error(tp->inet_conn.icsk_inet.sk.sk_err));
-	bpf_map_delete_elem(&attempts, &cookie);
+	attempt_remove(cookie);
 	return true;
 }
 

@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The server’s side, as far as sockops show it: from the accepted SYN to ESTABLISHED, or the death of the child. */
+/* The server’s side, as far as sockops show it: from the accepted SYN to ESTABLISHED. */
 #ifndef SYNSCOPE_SERVER_BPF_H
 #define SYNSCOPE_SERVER_BPF_H
 
 #include "filter.bpf.h"
 #include "records.bpf.h"
 #include "sockets.bpf.h"
+#include "table.bpf.h"
 
 /*
- * By socket cookie, which a request socket and its child share.
+ * A request socket and its child have the same cookie.
  * In: a SYN accepted into a request socket (TIMEOUT_INIT), or a child without one (cookie, Fast Open) at PASSIVE_ESTABLISHED_CB.
- * Out: accept(), CLOSE of the child, RST to the request; else the sweep: a request whose SYN-ACK retransmissions have stopped, a child
+ * Out: accept(), RST to the request or to the child; else the sweep: a request whose SYN-ACK retransmissions have stopped, a child
  * that waited longer than accept_deadline_ns. Every entry thus mirrors a socket of the kernel's own bounded queues and cannot outlive
  * it by more than one SYN-ACK timeout. Full: counted in pending_table_full; nothing is evicted.
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, __u64);
-	__type(value, struct pending);
-} pendings SEC(".maps");
+DEFINE_TABLE(pending)
 
 /*
  * Where the request of a 4-tuple is, for RSTs. Direct-mapped: a newer request overwrites one with the same index, whose RST then goes
@@ -93,19 +89,19 @@ static __always_inline void request_begins(struct bpf_sock_ops *ctx)
 {
 	struct request_entry *entry;
 	struct pending pending = {};
-	__u64 cookie, hash;
+	__u64 hash;
 	__u32 at;
 
 	endpoints_of_sockops(ctx, &pending.ends);
 	pending.slots = candidate_slots(ROLE_SERVER, &pending.ends);
 	if (!pending.slots)
 		return;
-	cookie = bpf_get_socket_cookie(ctx);
+	pending.cookie = bpf_get_socket_cookie(ctx);
 	pending.syn_ns = bpf_ktime_get_ns();
 	pending.last_activity_ns = pending.syn_ns;
 	pending.revision = filters[generation()].revision;
 	pending.srtt_us = UNKNOWN_U32;
-	if (bpf_map_update_elem(&pendings, &cookie, &pending, BPF_ANY)) {
+	if (!pending_insert(&pending)) {
 		count_table_full();
 		return;
 	}
@@ -114,7 +110,7 @@ static __always_inline void request_begins(struct bpf_sock_ops *ctx)
 	entry = bpf_map_lookup_elem(&request_index, &at);
 	if (entry) {
 		entry->hash = hash;
-		entry->cookie = cookie;
+		entry->cookie = pending.cookie;
 	}
 }
 
@@ -132,7 +128,7 @@ static __always_inline bool made_by_cookie(struct bpf_sock_ops *ctx)
 /* Returns whether the record may still be wanted. */
 static __always_inline bool note_established(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct pending *pending)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = segment_time_ns(tp, pending->syn_ns);
 
 	pending->client_isn = ctx->rcv_nxt - 1;
 	pending->server_isn = ctx->snd_una - 1;
@@ -161,10 +157,10 @@ static __always_inline void server_established(struct bpf_sock_ops *ctx)
 
 	if (!tp)
 		return;
-	pending = bpf_map_lookup_elem(&pendings, &cookie);
+	pending = pending_find(cookie);
 	if (pending) {
 		if (!note_established(ctx, tp, pending)) {
-			bpf_map_delete_elem(&pendings, &cookie);
+			pending_remove(cookie);
 			return;
 		}
 	} else {
@@ -173,6 +169,7 @@ static __always_inline void server_established(struct bpf_sock_ops *ctx)
 		fresh.slots = candidate_slots(ROLE_SERVER, &fresh.ends);
 		if (!fresh.slots)
 			return;
+		fresh.cookie = cookie;
 		fresh.revision = filters[generation()].revision;
 		if (!note_established(ctx, tp, &fresh))
 			return;
@@ -180,20 +177,26 @@ static __always_inline void server_established(struct bpf_sock_ops *ctx)
 			fresh.flags |= FLAG_SYN_COOKIE;
 			fresh.srtt_us = UNKNOWN_U32;
 		}
-		if (bpf_map_update_elem(&pendings, &cookie, &fresh, BPF_ANY)) {
+		if (!pending_insert(&fresh)) {
 			count_table_full();
 			return;
 		}
 	}
-	/* To see the child die in the accept queue. */
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	/* To see its third packet. */
+	if (tp->fastopen_rsk)
+		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
-static __always_inline void fast_open_ends(struct bpf_sock_ops *ctx, struct pending *pending, __u64 cookie, int to)
+/* STATE_CB of a child made by Fast Open. The flag stays set until the socket's end: whether somebody else wants it too cannot be known. */
+static __always_inline void fast_open_changes(struct bpf_sock_ops *ctx, int to)
 {
 	struct acceptor acceptor = {.wait_ns = UNKNOWN_U64};
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now, cookie = bpf_get_socket_cookie(ctx);
+	struct pending *pending = pending_find(cookie);
 
+	if (!pending || !(pending->flags & FLAG_FAST_OPEN))
+		return;
+	now = bpf_ktime_get_ns();
 	pending->established_ns = now;
 	pending->syn_ack_retransmits = ctx->total_retrans;
 	if (to == TCP_ESTABLISHED && !pending->accepted_pid)
@@ -202,35 +205,7 @@ static __always_inline void fast_open_ends(struct bpf_sock_ops *ctx, struct pend
 	acceptor.cgroup_id = pending->accepted_cgroup_id;
 	__builtin_memcpy(acceptor.name, pending->accepted_name, PROCESS_NAME_LENGTH);
 	emit_server(pending, to == TCP_CLOSE ? OUTCOME_RESET : OUTCOME_ESTABLISHED, now, server_latency(pending), &acceptor, 0);
-	bpf_map_delete_elem(&pendings, &cookie);
-}
-
-/*
- * A child whose STATE_CB we, or another program, asked for. The flag stays set until the socket's end: whether somebody else wants it too
- * cannot be known.
- */
-static __always_inline void child_changes(struct bpf_sock_ops *ctx, int from, int to)
-{
-	struct bpf_sock *sk = ctx->sk;
-	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
-	struct pending *pending;
-	__u64 cookie;
-
-	if (!tp)
-		return;
-	/* A child in the accept queue has no socket yet; one that has is reported already. */
-	if (from != TCP_SYN_RECV && (to != TCP_CLOSE || tp->inet_conn.icsk_inet.sk.sk_socket))
-		return;
-	cookie = bpf_get_socket_cookie(ctx);
-	pending = bpf_map_lookup_elem(&pendings, &cookie);
-	if (!pending)
-		return;
-	if (from == TCP_SYN_RECV && pending->flags & FLAG_FAST_OPEN) {
-		fast_open_ends(ctx, pending, cookie, to);
-	} else if (to == TCP_CLOSE) {
-		emit_unaccepted(pending, 0);
-		bpf_map_delete_elem(&pendings, &cookie);
-	}
+	pending_remove(cookie);
 }
 
 #endif

@@ -15,7 +15,7 @@ int BPF_PROG(handshake_retransmit_synack, const struct sock *listener, const str
 {
 	const struct tcp_request_sock *tcp_request = (const void *)request;
 	__u64 cookie = request->__req_common.skc_cookie.counter;
-	struct pending *pending = bpf_map_lookup_elem(&pendings, &cookie);
+	struct pending *pending = pending_find(cookie);
 
 	if (!pending || pending->established_ns)
 		return 0;
@@ -71,6 +71,7 @@ int BPF_PROG(handshake_kfree_skb, struct sk_buff *skb)
 	unsigned char *head = skb->head;
 	struct endpoints ends = {};
 	struct request_entry *entry;
+	struct net_device *dev;
 	struct pending *pending;
 	struct tcp_header tcp;
 	__u64 hash, cookie, now;
@@ -106,12 +107,32 @@ int BPF_PROG(handshake_kfree_skb, struct sk_buff *skb)
 	if (!entry || entry->hash != hash)
 		return 0;
 	cookie = entry->cookie;
-	pending = bpf_map_lookup_elem(&pendings, &cookie);
+	pending = pending_find(cookie);
 	if (!pending || pending->established_ns || pending->flags & FLAG_FAST_OPEN || !same_endpoints(&pending->ends, &ends))
 		return 0;
+	dev = skb->dev;
+	if (dev)
+		pending->netns = dev->nd_net.net->ns.inum;
 	now = bpf_ktime_get_ns();
 	emit_server(pending, OUTCOME_RESET, now, now - pending->syn_ns, &nobody, 0);
-	bpf_map_delete_elem(&pendings, &cookie);
+	pending_remove(cookie);
+	return 0;
+}
+
+/* RST on a socket: on one that nobody has accepted yet, the handshake's record waits for accept() in vain. */
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(handshake_receive_reset, struct sock *sk)
+{
+	__u64 cookie = sk->__sk_common.skc_cookie.counter;
+	struct pending *pending;
+
+	if (!cookie || sk->sk_socket)
+		return 0;
+	pending = pending_find(cookie);
+	if (!pending || !pending->established_ns)
+		return 0;
+	emit_unaccepted(pending, 0);
+	pending_remove(cookie);
 	return 0;
 }
 
@@ -120,11 +141,13 @@ int BPF_PROG(handshake_kfree_skb, struct sk_buff *skb)
 
 static __always_inline __u64 accepted_cookie(struct sock *sk)
 {
+	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	struct mptcp_sock *mptcp = (void *)sk;
 
-	if (bpf_core_type_exists(struct mptcp_sock) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP)
+	/* Nobody asked the outer socket for one. */
+	if (!cookie && bpf_core_type_exists(struct mptcp_sock) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP)
 		return BPF_CORE_READ(mptcp, first, __sk_common.skc_cookie.counter);
-	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	return cookie;
 }
 
 /* accept() returned `descriptor`: fd → file → socket → sock, all in the caller's own tables. A socket of any other family has
@@ -153,7 +176,7 @@ static __always_inline int accepted(long descriptor)
 	cookie = accepted_cookie(BPF_CORE_READ(socket, sk));
 	if (!cookie)
 		return 0;
-	pending = bpf_map_lookup_elem(&pendings, &cookie);
+	pending = pending_find(cookie);
 	if (!pending)
 		return 0;
 	now = bpf_ktime_get_ns();
@@ -167,7 +190,7 @@ static __always_inline int accepted(long descriptor)
 	}
 	acceptor.wait_ns = now - pending->established_ns;
 	emit_server(pending, OUTCOME_ESTABLISHED, pending->established_ns, server_latency(pending), &acceptor, 0);
-	bpf_map_delete_elem(&pendings, &cookie);
+	pending_remove(cookie);
 	return 0;
 }
 
@@ -189,19 +212,17 @@ int handshake_exit_accept4(struct syscall_exit_args *ctx)
 /* TCP_RTO_MAX: 120 s. Doubling from 1 s passes it with the seventh. */
 #define SYN_ACK_DOUBLINGS_MAX 7
 
-/* Run by the loader once a second, over every entry. */
+/* Run by the loader once a second, over every entry of both maps. */
 SEC("iter/bpf_map_elem")
 int handshake_sweep(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct acceptor nobody = {.wait_ns = UNKNOWN_U64};
-	const __u64 *entry_cookie = ctx->key;
 	const struct pending *entry = ctx->value;
 	struct pending pending;
-	__u64 cookie, now = sweep_now_ns;
+	__u64 now = sweep_now_ns;
 
-	if (!entry_cookie || !entry)
+	if (!entry || !entry->cookie)
 		return 0;
-	cookie = *entry_cookie;
 	pending = *entry;
 	if (pending.established_ns) {
 		if (!sweep_all && now < pending.established_ns + accept_deadline_ns)
@@ -223,7 +244,7 @@ int handshake_sweep(struct bpf_iter__bpf_map_elem *ctx)
 		/* When exactly it went cannot be seen: no latency. */
 		emit_server(&pending, OUTCOME_TIMED_OUT, pending.last_activity_ns, UNKNOWN_U64, &nobody, 0);
 	}
-	bpf_map_delete_elem(&pendings, &cookie);
+	pending_remove(pending.cookie);
 	return 0;
 }
 

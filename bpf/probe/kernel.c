@@ -22,9 +22,11 @@
 enum hook {
 	HOOK_RETRANSMIT_SYNACK,
 	HOOK_KFREE_SKB,
+	HOOK_RECEIVE_RESET,
 	HOOK_EXIT_ACCEPT,
 	HOOK_EXIT_ACCEPT4,
 	HOOK_SWEEP,
+	HOOK_SWEEP_OVERFLOW,
 	/* Last: it makes the entries that the others finish. */
 	HOOK_SOCKOPS,
 	HOOK_COUNT,
@@ -34,9 +36,11 @@ static const char *const hook_names[HOOK_COUNT] = {
 	[HOOK_SOCKOPS] = "cgroup_sockops",
 	[HOOK_RETRANSMIT_SYNACK] = "tp_btf/tcp_retransmit_synack",
 	[HOOK_KFREE_SKB] = "tp_btf/kfree_skb",
+	[HOOK_RECEIVE_RESET] = "tp_btf/tcp_receive_reset",
 	[HOOK_EXIT_ACCEPT] = "tracepoint/syscalls/sys_exit_accept",
 	[HOOK_EXIT_ACCEPT4] = "tracepoint/syscalls/sys_exit_accept4",
 	[HOOK_SWEEP] = "iter/bpf_map_elem",
+	[HOOK_SWEEP_OVERFLOW] = "iter/bpf_map_elem (overflow)",
 };
 
 static struct kernel_options options;
@@ -46,7 +50,6 @@ static struct bpf_program *programs[HOOK_COUNT];
 static struct bpf_link *links[HOOK_COUNT];
 static int cgroup_descriptor = -1;
 static bool attached;
-static __u64 attempts_unfinished;
 
 /* Why a hook, or all of them, cannot be had; empty = it can. */
 static char unavailable[512];
@@ -98,13 +101,17 @@ static void choose_programs(void)
 	programs[HOOK_SOCKOPS] = skeleton->progs.handshake_sockops;
 	programs[HOOK_RETRANSMIT_SYNACK] = skeleton->progs.handshake_retransmit_synack;
 	programs[HOOK_KFREE_SKB] = skeleton->progs.handshake_kfree_skb;
+	programs[HOOK_RECEIVE_RESET] = skeleton->progs.handshake_receive_reset;
 	programs[HOOK_EXIT_ACCEPT] = skeleton->progs.handshake_exit_accept;
 	programs[HOOK_EXIT_ACCEPT4] = skeleton->progs.handshake_exit_accept4;
 	programs[HOOK_SWEEP] = skeleton->progs.handshake_sweep;
+	programs[HOOK_SWEEP_OVERFLOW] = skeleton->progs.handshake_sweep;
 	if (libbpf_find_vmlinux_btf_id("tcp_retransmit_synack", BPF_TRACE_RAW_TP) < 0)
 		without_hook(HOOK_RETRANSMIT_SYNACK, "this kernel has no tracepoint tcp:tcp_retransmit_synack");
 	if (libbpf_find_vmlinux_btf_id("kfree_skb", BPF_TRACE_RAW_TP) < 0)
 		without_hook(HOOK_KFREE_SKB, "this kernel has no tracepoint skb:kfree_skb");
+	if (libbpf_find_vmlinux_btf_id("tcp_receive_reset", BPF_TRACE_RAW_TP) < 0)
+		without_hook(HOOK_RECEIVE_RESET, "this kernel has no tracepoint tcp:tcp_receive_reset");
 	if (tracefs) {
 		char reason[160];
 
@@ -129,6 +136,30 @@ static const char *missing_capability(void)
 	if (!privilege_has(CAP_PERFMON) && !privilege_has(CAP_SYS_ADMIN))
 		return "CAP_PERFMON";
 	return privilege_has(CAP_NET_ADMIN) ? NULL : "CAP_NET_ADMIN";
+}
+
+/* Asked by loading the instruction: BPF_CMPXCHG came with 5.12. */
+static bool has_compare_and_swap(void)
+{
+	const struct bpf_insn instructions[] = {
+		{.code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1},
+		{.code = BPF_STX | BPF_ATOMIC | BPF_DW, .dst_reg = BPF_REG_10, .src_reg = BPF_REG_1, .off = -8, .imm = BPF_CMPXCHG},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int program = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, NULL, "GPL", instructions, sizeof(instructions) / sizeof(instructions[0]), NULL);
+
+	if (program >= 0)
+		close(program);
+	return program >= 0;
+}
+
+/* Few handshakes are older than a whole table of later ones. */
+static __u32 overflow_max(__u32 table)
+{
+	return table < 4 ? 1 : table / 4;
 }
 
 static bool load(void)
@@ -161,8 +192,12 @@ static bool load(void)
 	choose_programs();
 	skeleton->rodata->has_task_pointer = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_current_task_btf, NULL) == 1;
 	bpf_map__set_max_entries(skeleton->maps.records, options.ring_bytes);
-	bpf_map__set_max_entries(skeleton->maps.pendings, options.pending_max);
+	skeleton->rodata->has_compare_and_swap = has_compare_and_swap();
+	skeleton->rodata->table_mask = options.pending_max - 1;
 	bpf_map__set_max_entries(skeleton->maps.attempts, options.pending_max);
+	bpf_map__set_max_entries(skeleton->maps.pendings, options.pending_max);
+	bpf_map__set_max_entries(skeleton->maps.attempts_overflow, overflow_max(options.pending_max));
+	bpf_map__set_max_entries(skeleton->maps.pendings_overflow, overflow_max(options.pending_max));
 	skeleton->bss->accept_deadline_ns = options.accept_deadline_ns;
 	error = handshake_bpf__load(skeleton);
 	if (!error) {
@@ -216,16 +251,23 @@ void kernel_capabilities(struct json *json)
 
 /* ── Attach ─────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static struct bpf_link *attach_to_elements(struct bpf_program *program, struct bpf_map *map)
+{
+	union bpf_iter_link_info iterated = {.map.map_fd = (__u32)bpf_map__fd(map)};
+	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &iterated, .link_info_len = sizeof(iterated));
+
+	return bpf_program__attach_iter(program, &options);
+}
+
 static struct bpf_link *attach_hook(enum hook hook)
 {
-	union bpf_iter_link_info iterated = {.map.map_fd = (__u32)bpf_map__fd(skeleton->maps.pendings)};
-	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, iterator, .link_info = &iterated, .link_info_len = sizeof(iterated));
-
 	switch (hook) {
 	case HOOK_SOCKOPS:
 		return bpf_program__attach_cgroup(programs[hook], cgroup_descriptor);
 	case HOOK_SWEEP:
-		return bpf_program__attach_iter(programs[hook], &iterator);
+		return attach_to_elements(programs[hook], skeleton->maps.pendings);
+	case HOOK_SWEEP_OVERFLOW:
+		return attach_to_elements(programs[hook], skeleton->maps.pendings_overflow);
 	default:
 		return bpf_program__attach(programs[hook]);
 	}
@@ -260,22 +302,28 @@ static const char *attach(void)
 	return NULL;
 }
 
-/* Reading an iterator runs its program over every entry. */
-static void run_sweep(bool all)
+/* Reading an iterator runs its program over every element. */
+static void run_iterator(const struct bpf_link *link)
 {
+	int iterator = bpf_iter_create(bpf_link__fd(link));
 	char nothing[8];
-	int iterator;
 
-	skeleton->bss->sweep_now_ns = clock_monotonic_ns();
-	skeleton->bss->sweep_all = all;
-	iterator = bpf_iter_create(bpf_link__fd(links[HOOK_SWEEP]));
 	if (iterator < 0) {
-		output_diagnostic("error", "sweep_failed", "cannot look through unfinished handshakes: %s", strerror(errno));
+		output_diagnostic("error", "iterator_failed", "cannot look through unfinished handshakes: %s", strerror(errno));
 		return;
 	}
-	while (read(iterator, nothing, sizeof(nothing)) > 0 || errno == EAGAIN)
+	do
 		errno = 0;
+	while (read(iterator, nothing, sizeof(nothing)) > 0 || errno == EAGAIN);
 	close(iterator);
+}
+
+static void run_sweep(bool all)
+{
+	skeleton->bss->sweep_now_ns = clock_monotonic_ns();
+	skeleton->bss->sweep_all = all;
+	run_iterator(links[HOOK_SWEEP]);
+	run_iterator(links[HOOK_SWEEP_OVERFLOW]);
 }
 
 static struct counters sum_counters(void)
@@ -297,13 +345,16 @@ static struct counters sum_counters(void)
 }
 
 /* Removes and counts the attempts that nobody will see the end of. */
-static void write_off_attempts(void)
+static void write_off(struct bpf_map *attempts)
 {
-	int attempts = bpf_map__fd(skeleton->maps.attempts);
-	__u64 cookie;
+	struct bpf_link *link = attach_to_elements(skeleton->progs.handshake_write_off, attempts);
 
-	while (!bpf_map_get_next_key(attempts, NULL, &cookie) && !bpf_map_delete_elem(attempts, &cookie))
-		attempts_unfinished++;
+	if (!link) {
+		output_diagnostic("error", "iterator_failed", "cannot count unfinished handshakes: %s", strerror(errno));
+		return;
+	}
+	run_iterator(link);
+	bpf_link__destroy(link);
 }
 
 /* New sockets stop coming first; then what is under way is reported or counted, still by the old filter. */
@@ -314,7 +365,8 @@ static void detach_and_settle(void)
 	links[HOOK_SOCKOPS] = NULL;
 	run_sweep(true);
 	detach();
-	write_off_attempts();
+	write_off(skeleton->maps.attempts);
+	write_off(skeleton->maps.attempts_overflow);
 }
 
 bool kernel_attached(void)
@@ -396,7 +448,7 @@ void kernel_stats(struct json *json)
 
 	json_format(json,
 		    "\"offered\":%llu,\"emitted\":%llu,\"loss\":{\"ringFull\":%llu,\"pendingTableFull\":%llu,\"unfinishedAtDetach\":%llu},",
-		    sum.offered, sum.emitted, sum.ring_full, sum.pending_table_full, attempts_unfinished + sum.unfinished);
+		    sum.offered, sum.emitted, sum.ring_full, sum.pending_table_full, sum.unfinished);
 	cost_append(json, programs, HOOK_COUNT);
 }
 

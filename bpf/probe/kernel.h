@@ -12,7 +12,7 @@
 struct kernel_options {
 	const char *cgroup;         /* cgroup v2 folder whose sockets are watched; NULL = the mount of cgroup v2 */
 	__u32 ring_bytes;           /* power of two, at least a page */
-	__u32 pending_max;          /* handshakes that may be unfinished at once, for each side */
+	__u32 pending_max;          /* size of the tables of unfinished handshakes, a power of two */
 	__u64 accept_deadline_ns;   /* a server's record waits this long for accept() */
 	__u32 cost_sample_seconds;  /* of attached time for which the kernel measures our run time; 0 = not at all */
 };

@@ -36,7 +36,7 @@ static const char usage[] =
 	"\n"
 	"  --cgroup PATH               cgroup v2 folder whose sockets are watched (default: where cgroup v2 is mounted)\n"
 	"  --ring-bytes N              kernel ring buffer, a power of two of at least 4096 (default 2097152)\n"
-	"  --pending-max N             handshakes of each side that may be unfinished at once (default 32768)\n"
+	"  --pending-max N             size of each side's table of unfinished handshakes, a power of two (default 16384)\n"
 	"  --accept-deadline-ms N      a server's record waits at most this long for accept() (default 60000)\n"
 	"  --cost-sample-seconds N     of attached time for which the kernel measures the programs' run time (default 30, 0 = never)\n"
 	"  --print-layout              print the wire's structs and constants as JSON and end\n"
@@ -81,8 +81,8 @@ static void parse_arguments(int count, char **arguments, struct kernel_options *
 			options->ring_bytes = (__u32)number;
 			break;
 		case 'p':
-			if (!parse_number(optarg, 1, 1U << 24, &number))
-				refuse("pending-max", optarg, "a number from 1 to 16777216");
+			if (!parse_number(optarg, 1, 1U << 24, &number) || number & (number - 1))
+				refuse("pending-max", optarg, "a power of two from 1 to 16777216");
 			options->pending_max = (__u32)number;
 			break;
 		case 'a':
@@ -266,7 +266,7 @@ int main(int count, char **arguments)
 {
 	struct kernel_options options = {
 		.ring_bytes = 2 * 1024 * 1024,
-		.pending_max = 32768,
+		.pending_max = 16384,
 		.accept_deadline_ns = 60000000000ULL,
 		.cost_sample_seconds = 30,
 	};

@@ -167,7 +167,7 @@ it('without any capability says what it lacks, and goes on', async () => {
 
 it.each([
   [['--ring-bytes', '5000'], 'give a power of two from 4096 to 1073741824'],
-  [['--pending-max', '0'], 'give a number from 1 to 16777216'],
+  [['--pending-max', '0'], 'give a power of two from 1 to 16777216'],
   [['--accept-deadline-ms', 'soon'], 'give milliseconds from 1 to 86400000'],
   [['extra'], 'no arguments are taken'],
 ])('refuses %j with exit code 2 and the fix', async (options, message) => {

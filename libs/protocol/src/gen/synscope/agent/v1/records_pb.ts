@@ -150,8 +150,8 @@ export type HandshakeColumns = Message<"synscope.agent.v1.HandshakeColumns"> & {
   remotePort: number[];
 
   /**
-   * Client: SYN_SENT → ESTABLISHED or the failure. Server: SYN_RECV → ESTABLISHED; not known on the SYN-cookie path and for requests that
-   * never completed. Microseconds.
+   * Client: SYN_SENT → ESTABLISHED or the failure. Server: SYN_RECV → ESTABLISHED or the RST; not known on the SYN-cookie path and for requests
+   * that were given up. Microseconds.
    *
    * @generated from field: repeated uint64 latency_us_plus_one = 10;
    */
