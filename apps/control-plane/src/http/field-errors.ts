@@ -23,7 +23,7 @@ function describe(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, no
     }));
   }
   const path = formatPath(issue.path);
-  if (issue.path.length > 0 && valueAt(value, issue.path) === undefined && issue.code !== 'custom') {
+  if (isMissing(value, issue.path) && issue.code !== 'custom') {
     return [{ path, message: `is needed: ${lowerFirst(issue.message)}` }];
   }
   if (issue.code === 'invalid_key') {
@@ -42,6 +42,14 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
     (current, key) =>
       typeof current === 'object' && current !== null ? Reflect.get(current, key) : undefined,
     value,
+  );
+}
+
+/** An element of a list that was sent as text (`a,b`) has a path, but nothing there that could be missing. */
+function isMissing(value: unknown, path: readonly PropertyKey[]): boolean {
+  const parent = valueAt(value, path.slice(0, -1));
+  return (
+    path.length > 0 && typeof parent === 'object' && parent !== null && valueAt(value, path) === undefined
   );
 }
 
