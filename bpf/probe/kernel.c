@@ -50,6 +50,8 @@ static struct bpf_program *programs[HOOK_COUNT];
 static struct bpf_link *links[HOOK_COUNT];
 static int cgroup_descriptor = -1;
 static bool attached;
+/* The hooks of the server's side are among those attached. */
+static bool serving;
 
 /* Why a hook, or all of them, cannot be had; empty = it can. */
 static char unavailable[512];
@@ -273,32 +275,50 @@ static struct bpf_link *attach_hook(enum hook hook)
 	}
 }
 
-static void detach(void)
+/* Sessions of clients alone do without: two of these tracepoints make every system call of the host take a detour. */
+static bool is_of_server(int hook)
 {
-	for (int hook = HOOK_COUNT - 1; hook >= 0; hook--) {
+	return hook != HOOK_SOCKOPS;
+}
+
+static void detach_server(void)
+{
+	for (int hook = 0; hook < HOOK_COUNT; hook++) {
+		if (!is_of_server(hook))
+			continue;
 		bpf_link__destroy(links[hook]);
 		links[hook] = NULL;
 	}
+	serving = false;
+}
+
+static void detach_sockops(void)
+{
+	bpf_link__destroy(links[HOOK_SOCKOPS]);
+	links[HOOK_SOCKOPS] = NULL;
 	attached = false;
 }
 
-/* Attaches all or nothing of what was loaded; returns NULL or what failed. */
-static const char *attach(void)
+/* Attaches what is missing of what was loaded and is needed; all or nothing. Returns NULL or what failed. */
+static const char *attach(bool servers)
 {
 	static char complaint[600];
 
 	for (int hook = 0; hook < HOOK_COUNT; hook++) {
-		if (*hook_unavailable[hook])
+		if (links[hook] || *hook_unavailable[hook] || (is_of_server(hook) && !servers))
 			continue;
 		links[hook] = attach_hook((enum hook)hook);
 		if (!links[hook]) {
 			snprintf(complaint, sizeof(complaint), "cannot attach %s: %s (%s)", hook_names[hook], strerror(errno), libbpf_complaint);
-			detach();
+			detach_sockops();
+			detach_server();
 			return complaint;
 		}
 	}
+	serving = servers;
+	if (!attached)
+		cost_attached(options.cost_sample_seconds);
 	attached = true;
-	cost_attached(options.cost_sample_seconds);
 	return NULL;
 }
 
@@ -361,10 +381,10 @@ static void write_off(struct bpf_map *attempts)
 static void detach_and_settle(void)
 {
 	cost_detaching();
-	bpf_link__destroy(links[HOOK_SOCKOPS]);
-	links[HOOK_SOCKOPS] = NULL;
-	run_sweep(true);
-	detach();
+	detach_sockops();
+	if (serving)
+		run_sweep(true);
+	detach_server();
 	write_off(skeleton->maps.attempts);
 	write_off(skeleton->maps.attempts_overflow);
 }
@@ -397,10 +417,14 @@ void kernel_configure(const struct slots *slots, struct json *json)
 		__u32 current = skeleton->bss->active_generation & 1, next = current ^ 1;
 		int error = slots_install(slots, &skeleton->bss->filters[next], &maps, next);
 
+		bool servers = !error && skeleton->bss->filters[next].role_slots[ROLE_SERVER];
+
 		if (attached && (error || !slots->count))
 			detach_and_settle();
-		if (!error && slots->count && !attached)
-			wrong = attach();
+		else if (serving && !servers)
+			run_sweep(true);
+		if (!error && slots->count)
+			wrong = attach(servers || serving);
 		if (error) {
 			snprintf(text, sizeof(text), "cannot fill the filter: %s", strerror(-error));
 			wrong = text;
@@ -408,6 +432,11 @@ void kernel_configure(const struct slots *slots, struct json *json)
 		}
 		__atomic_store_n(&skeleton->bss->active_generation, next, __ATOMIC_SEQ_CST);
 		slots_remove(&maps, current);
+		if (serving && !servers) {
+			/* What came between the sweep above and the new filter. */
+			run_sweep(true);
+			detach_server();
+		}
 		kernel_consume();
 	}
 	json_format(json, "\"attached\":%s,\"hooks\":[", attached ? "true" : "false");
@@ -438,7 +467,7 @@ void kernel_consume(void)
 
 void kernel_sweep(void)
 {
-	if (attached)
+	if (serving)
 		run_sweep(false);
 }
 

@@ -75,6 +75,34 @@ it('attaches with the first session, detaches with the last, and leaves nothing 
   await expect.poll(programsOnCgroup).not.toEqual(expect.arrayContaining([expect.toBeOneOf(attached)]));
 });
 
+it('attaches the hooks of the server’s side only while a session asks for it', async () => {
+  const probe = startProbe();
+  const clients = { ...everything, roles: [1] };
+  expect((await probe.configure(clients)).hooks).toEqual(['cgroup_sockops']);
+  const truth = await traffic('established_ipv4');
+  expect(await probe.take(1, isOf(truth))).toMatchObject([{ role: 'client' }]);
+  expect((await probe.configure(clients, { ...everything, slot: 1 })).hooks).toContain(
+    'tracepoint/syscalls/sys_exit_accept4',
+  );
+  expect((await probe.configure(clients)).hooks).toEqual(['cgroup_sockops']);
+  expect(await attachedPrograms(probe.process.pid)).toHaveLength(1);
+});
+
+it('reports who waits for accept() when the last session of servers ends', async () => {
+  const probe = startProbe();
+  const clients = { ...everything, roles: [1] };
+  await probe.configure(clients, { ...everything, slot: 1 });
+  const waiting = traffic('slow_accept');
+  await probe.take(
+    1,
+    ({ role, localPort, remotePort }) => role === 'client' && remotePort === 7000 && localPort > 0,
+  );
+  await probe.configure(clients);
+  const truth = await waiting;
+  const [server] = await probe.take(1, (record) => record.role === 'server' && isOf(truth)(record));
+  expect(server).toMatchObject({ outcome: 'established', acceptWaitUs: -1, slots: 2n });
+});
+
 it('keeps only the capabilities that attaching needs', async () => {
   const probe = startProbe();
   await probe.configure(everything);
