@@ -65,6 +65,7 @@ struct endpoints {
 
 /* The server's side of a handshake between the accepted SYN and accept(). */
 struct pending {
+	__u64 claims;           /* of its place in the table; see handshake/table.bpf.h */
 	__u64 cookie;           /* of the socket; 0 = a free entry */
 	__u64 syn_ns;           /* SYN_RECV; 0 = there was no request socket */
 	__u64 established_ns;   /* 0 = not yet */
@@ -87,6 +88,7 @@ struct pending {
 
 /* The client's side between connect() and its end. */
 struct attempt {
+	__u64 claims; /* of its place in the table; see handshake/table.bpf.h */
 	__u64 cookie; /* of the socket; 0 = a free entry */
 	__u64 start_ns;
 	__u64 cgroup_id;
@@ -109,7 +111,6 @@ struct request_entry {
 
 /* Per CPU; all count since the object was loaded. */
 struct counters {
-	__u64 offered; /* finished and matched: emitted + ring_full */
 	__u64 emitted;
 	__u64 ring_full;
 	__u64 pending_table_full;

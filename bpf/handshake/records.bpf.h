@@ -27,26 +27,30 @@ static __always_inline struct counters *counters(void)
 	return bpf_map_lookup_elem(&counts, &zero);
 }
 
-/* Space for one record, counted; the caller fills it and calls submit_record(). */
+/*
+ * Space for one record, or NULL, counted; the caller fills it and calls submit_record(). What was emitted is counted there and not here, lest the
+ * compiler joins the two counts around a second look at the pointer: older verifiers (seen on 6.1) then lose the reference.
+ */
 static __always_inline struct handshake_record *reserve_record(void)
 {
 	struct handshake_record *record = bpf_ringbuf_reserve(&records, sizeof(*record), 0);
-	struct counters *c = counters();
+	struct counters *c;
 
-	if (c) {
-		c->offered++;
-		if (record)
-			c->emitted++;
-		else
-			c->ring_full++;
-	}
-	return record;
+	if (record)
+		return record;
+	c = counters();
+	if (c)
+		c->ring_full++;
+	return NULL;
 }
 
 static __always_inline void submit_record(struct handshake_record *record)
 {
 	__u64 waiting = bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA);
+	struct counters *c = counters();
 
+	if (c)
+		c->emitted++;
 	bpf_ringbuf_submit(record, waiting >= WAKEUP_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 

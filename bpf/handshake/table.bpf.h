@@ -9,22 +9,23 @@
 
 /* Set by the loader before the load: entries of each table, a power of two, less one. */
 const volatile __u32 table_mask = 16383;
-/* Set by the loader before the load: whether a program may compare and swap (5.12 and later). Without it two CPUs may take the same free entry
- * in the same few nanoseconds, and one record is lost. */
-const volatile bool has_compare_and_swap = true;
-
-static __always_inline bool claim(__u64 *owner, __u64 cookie)
+/*
+ * Takes a free entry. Compare-and-swap came with 5.12, and a program that contains one is refused before; an addition whose result is read afterwards
+ * does as well: whoever reads 1 was alone. Two who come in the same nanoseconds may both read 2, and both go to the overflow map.
+ */
+static __always_inline bool claim(__u64 *claims)
 {
-	if (*(volatile __u64 *)owner)
+	if (*(volatile __u64 *)claims)
 		return false;
-	if (has_compare_and_swap)
-		return !__sync_val_compare_and_swap(owner, 0, cookie);
-	*(volatile __u64 *)owner = cookie;
-	return true;
+	__sync_fetch_and_add(claims, 1);
+	if (*(volatile __u64 *)claims == 1)
+		return true;
+	__sync_fetch_and_add(claims, -1);
+	return false;
 }
 
 /*
- * Defines the maps NAME and NAME_overflow of `struct NAME`, whose first member is its __u64 cookie, 0 in a free entry, and:
+ * Defines the maps NAMEs and NAMEs_overflow of `struct NAME`, which begins with `__u64 claims, cookie`, both 0 in a free entry, and:
  *   NAME_find(cookie)         the entry, or NULL
  *   NAME_insert(&entry)       false if there is no room
  *   NAME_remove(cookie)       frees it
@@ -62,7 +63,7 @@ static __always_inline bool claim(__u64 *owner, __u64 cookie)
 		__u32 at = from->cookie & table_mask;                                                                                          \
 		struct NAME *entry = bpf_map_lookup_elem(&NAME##s, &at);                                                                       \
                                                                                                                                                \
-		if (entry && claim(&entry->cookie, from->cookie)) {                                                                            \
+		if (entry && claim(&entry->claims)) {                                                                                          \
 			__builtin_memcpy((void *)entry + 8, (const void *)from + 8, sizeof(*entry) - 8);                                       \
 			return true;                                                                                                           \
 		}                                                                                                                              \
@@ -77,10 +78,12 @@ static __always_inline bool claim(__u64 *owner, __u64 cookie)
 		__u32 at = cookie & table_mask;                                                                                                \
 		struct NAME *entry = bpf_map_lookup_elem(&NAME##s, &at);                                                                       \
                                                                                                                                                \
-		if (entry && entry->cookie == cookie)                                                                                          \
+		if (entry && entry->cookie == cookie) {                                                                                        \
 			*(volatile __u64 *)&entry->cookie = 0;                                                                                 \
-		else if (NAME##s_overflowed && !bpf_map_delete_elem(&NAME##s_overflow, &cookie))                                               \
+			__sync_fetch_and_add(&entry->claims, -1);                                                                              \
+		} else if (NAME##s_overflowed && !bpf_map_delete_elem(&NAME##s_overflow, &cookie)) {                                           \
 			__sync_fetch_and_add(&NAME##s_overflowed, -1);                                                                         \
+		}                                                                                                                              \
 	}
 
 #endif

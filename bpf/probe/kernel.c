@@ -57,15 +57,35 @@ static bool serving;
 static char unavailable[512];
 static char hook_unavailable[HOOK_COUNT][256];
 
-/* The last lines of libbpf's complaint, which name the program and the verifier's reason. */
+/* Why libbpf could not load: the first thing it complained of, with the verifier's last words if there are any. */
 static char libbpf_complaint[400];
+
+static void keep_verifier_words(const char *log)
+{
+	const char *end = strstr(log, "\nprocessed "), *begin;
+
+	if (!end)
+		return;
+	for (begin = end; begin > log && begin[-1] != '\n'; begin--)
+		;
+	snprintf(libbpf_complaint + strlen(libbpf_complaint), sizeof(libbpf_complaint) - strlen(libbpf_complaint), ": %.*s", (int)(end - begin), begin);
+}
 
 static int keep_libbpf_complaint(enum libbpf_print_level level, const char *format, va_list arguments)
 {
+	/* A verifier's log is libbpf's longest message, at most this long (its own buffer may be larger). */
+	static char message[1 << 16];
+	const char *text = message;
+
 	if (level > LIBBPF_WARN)
 		return 0;
-	vsnprintf(libbpf_complaint, sizeof(libbpf_complaint), format, arguments);
-	libbpf_complaint[strcspn(libbpf_complaint, "\n")] = 0;
+	vsnprintf(message, sizeof(message), format, arguments);
+	if (!strncmp(text, "libbpf: ", 8))
+		text += 8;
+	if (strstr(text, "BEGIN PROG LOAD LOG"))
+		keep_verifier_words(text);
+	else if (!*libbpf_complaint)
+		snprintf(libbpf_complaint, sizeof(libbpf_complaint), "%.*s", (int)strcspn(text, "\n"), text);
 	return 0;
 }
 
@@ -140,24 +160,6 @@ static const char *missing_capability(void)
 	return privilege_has(CAP_NET_ADMIN) ? NULL : "CAP_NET_ADMIN";
 }
 
-/* Asked by loading the instruction: BPF_CMPXCHG came with 5.12. */
-static bool has_compare_and_swap(void)
-{
-	const struct bpf_insn instructions[] = {
-		{.code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1},
-		{.code = BPF_STX | BPF_ATOMIC | BPF_DW, .dst_reg = BPF_REG_10, .src_reg = BPF_REG_1, .off = -8, .imm = BPF_CMPXCHG},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	int program = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, NULL, "GPL", instructions, sizeof(instructions) / sizeof(instructions[0]), NULL);
-
-	if (program >= 0)
-		close(program);
-	return program >= 0;
-}
-
 /* Few handshakes are older than a whole table of later ones. */
 static __u32 overflow_max(__u32 table)
 {
@@ -194,7 +196,6 @@ static bool load(void)
 	choose_programs();
 	skeleton->rodata->has_task_pointer = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_current_task_btf, NULL) == 1;
 	bpf_map__set_max_entries(skeleton->maps.records, options.ring_bytes);
-	skeleton->rodata->has_compare_and_swap = has_compare_and_swap();
 	skeleton->rodata->table_mask = options.pending_max - 1;
 	bpf_map__set_max_entries(skeleton->maps.attempts, options.pending_max);
 	bpf_map__set_max_entries(skeleton->maps.pendings, options.pending_max);
@@ -256,7 +257,8 @@ void kernel_capabilities(struct json *json)
 static struct bpf_link *attach_to_elements(struct bpf_program *program, struct bpf_map *map)
 {
 	union bpf_iter_link_info iterated = {.map.map_fd = (__u32)bpf_map__fd(map)};
-	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &iterated, .link_info_len = sizeof(iterated));
+	/* Only its own member of the union: 5.10 knows no other and refuses bytes behind it. */
+	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &iterated, .link_info_len = sizeof(iterated.map));
 
 	return bpf_program__attach_iter(program, &options);
 }
@@ -304,6 +306,7 @@ static const char *attach(bool servers)
 {
 	static char complaint[600];
 
+	*libbpf_complaint = 0;
 	for (int hook = 0; hook < HOOK_COUNT; hook++) {
 		if (links[hook] || *hook_unavailable[hook] || (is_of_server(hook) && !servers))
 			continue;
@@ -477,7 +480,7 @@ void kernel_stats(struct json *json)
 
 	json_format(json,
 		    "\"offered\":%llu,\"emitted\":%llu,\"loss\":{\"ringFull\":%llu,\"pendingTableFull\":%llu,\"unfinishedAtDetach\":%llu},",
-		    sum.offered, sum.emitted, sum.ring_full, sum.pending_table_full, sum.unfinished);
+		    sum.emitted + sum.ring_full, sum.emitted, sum.ring_full, sum.pending_table_full, sum.unfinished);
 	cost_append(json, programs, HOOK_COUNT);
 }
 
