@@ -44,6 +44,14 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'kernels',
+          include: ['test/kernels/**/*.test.ts'],
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'accuracy',
           include: ['test/accuracy/**/*.test.ts'],
           fileParallelism: false,

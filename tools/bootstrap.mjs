@@ -7,7 +7,12 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { ensureDebianPackages, PROBE_PACKAGES, TEST_PACKAGES } from './lib/debian-packages.mjs';
+import {
+  ensureDebianPackages,
+  GUEST_PACKAGES,
+  PROBE_PACKAGES,
+  TEST_PACKAGES,
+} from './lib/debian-packages.mjs';
 import { Failure, Interrupted, runMain } from './lib/failure.mjs';
 import { ensureNpmPackages } from './lib/npm-packages.mjs';
 import { continueOnOwnNode, hasOwnNode, hasRequiredNode } from './lib/own-node.mjs';
@@ -67,6 +72,7 @@ export const ensureProbe = () =>
   });
 
 export const ensureTestTools = () => withBootstrapLock(() => ensureDebianPackages(TEST_PACKAGES));
+export const ensureGuestTools = () => withBootstrapLock(() => ensureDebianPackages(GUEST_PACKAGES));
 
 /** node_modules/.bin before all else, as npm has it. */
 export function workspacePath() {

@@ -2,7 +2,7 @@
 /** `npm test`: all tests but the long part of the accuracy suite. Its options are in HELP below. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureBuild, ensureProbe, ensureTestTools, runOnOwnNode } from './bootstrap.mjs';
+import { ensureBuild, ensureGuestTools, ensureProbe, ensureTestTools, runOnOwnNode } from './bootstrap.mjs';
 import { Interrupted } from './lib/failure.mjs';
 import { whatKeepsFromTracing } from './lib/host.mjs';
 import { runAttached } from './lib/run-attached.mjs';
@@ -14,7 +14,7 @@ const HELP = `Usage: npm test [-- VITEST-OPTIONS]
 
 Without options: all unit, property, database, eBPF and end-to-end tests, and ends with "N passed, N failed, N skipped".
 With options, only what vitest selects by them:
-  npm test -- --project unit                      one project of: unit, kernel, lab, e2e, accuracy
+  npm test -- --project unit                      one project of: unit, kernel, lab, e2e, accuracy, kernels
   npm test -- --project unit libs/selector        the tests of one folder
   npm test -- --project unit -t "refuses"         the tests whose name matches
 
@@ -50,6 +50,7 @@ async function runSelected() {
   const project = options[options.indexOf('--project') + 1];
   const obstacle = await prepare(!options.includes('--project') || project !== 'unit');
   if (obstacle !== undefined) showObstacle(obstacle);
+  if (project === 'kernels') await ensureGuestTools();
   return finish('selected', await vitest('selected', options));
 }
 

@@ -14,6 +14,7 @@ import {
   parseHello,
   parseStats,
   type SlotSpec,
+  structs,
   UNKNOWN_U16,
   UNKNOWN_U32,
 } from '@synscope/probe-wire';
@@ -36,6 +37,8 @@ export const everything: SlotSpec = {
 };
 
 export interface HandshakeRecord {
+  /** CLOCK_MONOTONIC, cut to 53 bits. */
+  readonly observedNs: number;
   readonly role: 'client' | 'server';
   readonly outcome: string;
   /** −1 where the wire says "not measured", here and below. */
@@ -62,13 +65,46 @@ const OUTCOMES = ['', 'established', 'refused', 'timed_out', 'unreachable', 'abo
 
 const known = (value: number, unknown: number) => (value === unknown ? -1 : value);
 
+/** The records of one FRAME_HANDSHAKES. */
+export function readRecords(payload: Buffer): HandshakeRecord[] {
+  const records: HandshakeRecord[] = [];
+  const cursor = new HandshakeCursor();
+  cursor.reset(payload);
+  while (cursor.next()) {
+    const name = payload.subarray(cursor.processNamePosition, cursor.processNamePosition + 16);
+    const { observed_ns } = structs.handshake_record.fields;
+    records.push({
+      observedNs: Number(payload.readBigUInt64LE(cursor.position + observed_ns.offset)),
+      role: cursor.role === 1 ? 'client' : 'server',
+      outcome: OUTCOMES[cursor.outcome] ?? `outcome ${cursor.outcome}`,
+      latencyUs: cursor.latencyUs,
+      acceptWaitUs: cursor.acceptWaitUs,
+      srttUs: known(cursor.srttUs, UNKNOWN_U32),
+      synRetransmits: known(cursor.synRetransmits, UNKNOWN_U16),
+      synAckRetransmits: known(cursor.synAckRetransmits, UNKNOWN_U16),
+      clientIsn: cursor.clientIsn,
+      serverIsn: cursor.serverIsn,
+      local: address(payload, cursor.localAddressPosition),
+      remote: address(payload, cursor.remoteAddressPosition),
+      localPort: cursor.localPort,
+      remotePort: cursor.remotePort,
+      netns: cursor.netns,
+      pid: cursor.pid,
+      processName: name.toString('latin1').replace(/\0.*$/s, ''),
+      flags: cursor.flags,
+      slots: (BigInt(cursor.slotsHigh) << 32n) | BigInt(cursor.slotsLow),
+      revision: cursor.revision,
+    });
+  }
+  return records;
+}
+
 /** The real probe, driven over its real wire. */
 export class ProbeProcess {
   readonly records: HandshakeRecord[] = [];
   readonly process: ChildProcess;
   stats: ProbeStats | undefined;
   private readonly changes = new EventEmitter();
-  private readonly cursor = new HandshakeCursor();
   private configured: ((answer: ProbeConfigured) => void) | undefined;
   private revision = 0;
   readonly hello: Promise<ProbeHello>;
@@ -85,39 +121,10 @@ export class ProbeProcess {
   }
 
   private receive(type: number, payload: Buffer): void {
-    if (type === FrameType.handshakes) this.receiveRecords(payload);
+    if (type === FrameType.handshakes) this.records.push(...readRecords(payload));
     else if (type === FrameType.stats) this.stats = parseStats(payload);
     else if (type === FrameType.configured) this.configured?.(parseConfigured(payload));
     this.changes.emit('change');
-  }
-
-  private receiveRecords(payload: Buffer): void {
-    const { cursor } = this;
-    cursor.reset(payload);
-    while (cursor.next()) {
-      const name = payload.subarray(cursor.processNamePosition, cursor.processNamePosition + 16);
-      this.records.push({
-        role: cursor.role === 1 ? 'client' : 'server',
-        outcome: OUTCOMES[cursor.outcome] ?? `outcome ${cursor.outcome}`,
-        latencyUs: cursor.latencyUs,
-        acceptWaitUs: cursor.acceptWaitUs,
-        srttUs: known(cursor.srttUs, UNKNOWN_U32),
-        synRetransmits: known(cursor.synRetransmits, UNKNOWN_U16),
-        synAckRetransmits: known(cursor.synAckRetransmits, UNKNOWN_U16),
-        clientIsn: cursor.clientIsn,
-        serverIsn: cursor.serverIsn,
-        local: address(payload, cursor.localAddressPosition),
-        remote: address(payload, cursor.remoteAddressPosition),
-        localPort: cursor.localPort,
-        remotePort: cursor.remotePort,
-        netns: cursor.netns,
-        pid: cursor.pid,
-        processName: name.toString('latin1').replace(/\0.*$/s, ''),
-        flags: cursor.flags,
-        slots: (BigInt(cursor.slotsHigh) << 32n) | BigInt(cursor.slotsLow),
-        revision: cursor.revision,
-      });
-    }
   }
 
   async configure(...slots: SlotSpec[]): Promise<ProbeConfigured> {

@@ -16,6 +16,9 @@ export const PROBE_PACKAGES = [
 /** The network lab of the tests and its witness: test/lab/README.md. And psql for the benchmark of ingest. */
 export const TEST_PACKAGES = ['gcc', 'iproute2', 'util-linux', 'tshark', 'curl', 'postgresql-client'];
 
+/** Guests with other kernels: test/kernels. */
+export const GUEST_PACKAGES = ['qemu-system-x86', 'busybox-static', 'cpio'];
+
 /** @param {readonly string[]} packages */
 function missingPackages(packages) {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own placeholders.
