@@ -9,7 +9,7 @@ import { root } from './lib/workspace.mjs';
 
 const HELP = `Usage: npm run check [-- OPTIONS]
 
-Runs all that CI runs: the static checks, npm test, and the accuracy suite.
+Runs all that CI runs: the static checks, npm test, the accuracy suite, and the probe on other kernels.
 
 Options:
   --static    only the static checks (half a minute)
@@ -71,7 +71,8 @@ async function check() {
   if (!options.includes('--static')) {
     if (!options.includes('--no-tests') && !(await succeeds('npm test', ['tools/test.mjs'])))
       failed.push('npm test');
-    if (!(await succeeds('accuracy', ['tools/test.mjs', '--project', 'accuracy']))) failed.push('accuracy');
+    for (const project of ['accuracy', 'kernels'])
+      if (!(await succeeds(project, ['tools/test.mjs', '--project', project]))) failed.push(project);
   }
   say(failed.length === 0 ? 'all checks passed' : `failed: ${failed.join('; ')}`);
   return failed.length === 0 ? 0 : 1;

@@ -51,7 +51,9 @@ async function runSelected() {
   const obstacle = await prepare(!options.includes('--project') || project !== 'unit');
   if (obstacle !== undefined) showObstacle(obstacle);
   if (project === 'kernels') await ensureGuestTools();
-  return finish('selected', await vitest('selected', options));
+  // A tally for each project, so that CI can add them up.
+  const name = options.includes('--project') ? (project ?? 'selected') : 'selected';
+  return finish(name, await vitest(name, options));
 }
 
 /**

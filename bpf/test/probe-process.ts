@@ -14,7 +14,6 @@ import {
   parseHello,
   parseStats,
   type SlotSpec,
-  structs,
   UNKNOWN_U16,
   UNKNOWN_U32,
 } from '@synscope/probe-wire';
@@ -37,8 +36,6 @@ export const everything: SlotSpec = {
 };
 
 export interface HandshakeRecord {
-  /** CLOCK_MONOTONIC, cut to 53 bits. */
-  readonly observedNs: number;
   readonly role: 'client' | 'server';
   readonly outcome: string;
   /** −1 where the wire says "not measured", here and below. */
@@ -72,9 +69,7 @@ export function readRecords(payload: Buffer): HandshakeRecord[] {
   cursor.reset(payload);
   while (cursor.next()) {
     const name = payload.subarray(cursor.processNamePosition, cursor.processNamePosition + 16);
-    const { observed_ns } = structs.handshake_record.fields;
     records.push({
-      observedNs: Number(payload.readBigUInt64LE(cursor.position + observed_ns.offset)),
       role: cursor.role === 1 ? 'client' : 'server',
       outcome: OUTCOMES[cursor.outcome] ?? `outcome ${cursor.outcome}`,
       latencyUs: cursor.latencyUs,
