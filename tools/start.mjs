@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /** `npm start`: the whole of Synscope on this host, from a fresh clone on. Its options are in HELP below. */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ensureBuild, ensureProbe, runOnOwnNode } from './bootstrap.mjs';
 import { Failure, Interrupted } from './lib/failure.mjs';
 import { whatKeepsFromTracing } from './lib/host.mjs';
+import { makeDirectory } from './lib/make-directory.mjs';
 import { takeProcessLock } from './lib/process-lock.mjs';
 import { say } from './lib/run-step.mjs';
 import { shutdown } from './lib/shutdown.mjs';
@@ -113,7 +114,7 @@ async function startLocalAgent(dataDir, probe, controlPlane) {
 function prepareDataDirectory(dataDir) {
   try {
     // Others may pass through, as the embedded Postgres of root runs as another user; each secret has its own mode.
-    mkdirSync(dataDir, { recursive: true, mode: 0o711 });
+    makeDirectory(dataDir, 0o711);
     accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? error.code : error;

@@ -128,6 +128,14 @@ describe('the process', () => {
     );
   });
 
+  it('names it as well, and at once, where the file system takes no folders', async () => {
+    const control = start({ SYNSCOPE_DATA_DIR: '/proc/synscope/data' });
+    expect(await control.exitCode).toBe(1);
+    expect(control.errors.join()).toContain(
+      'SYNSCOPE_DATA_DIR=/proc/synscope/data: the folder cannot be made or written to (ENOENT',
+    );
+  });
+
   it('waits for a database for as long as it is told to, then says which, without its password', async () => {
     const control = start({
       DATABASE_URL: 'postgres://synscope:hunter2@127.0.0.1:1/synscope',

@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -9,7 +10,7 @@ import {
   renameSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.js';
 
@@ -31,7 +32,7 @@ const KEY_FILE = 'agent-key.pem';
 export class IdentityStore {
   constructor(private readonly dataDirectory: string) {
     try {
-      mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+      makeDirectory(resolve(dataDirectory));
     } catch (error) {
       throw this.unusable('cannot be made', error);
     }
@@ -109,4 +110,11 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** Folder by folder: where a file system takes no new folders (/proc), Node's own recursive mkdir tries for ever. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
