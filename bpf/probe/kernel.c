@@ -18,7 +18,7 @@
 #include "handshake.skel.h"
 #include "privilege.h"
 
-/* Attached as one, in this order. */
+/* Attached in this order. */
 enum hook {
 	HOOK_RETRANSMIT_SYNACK,
 	HOOK_KFREE_SKB,
