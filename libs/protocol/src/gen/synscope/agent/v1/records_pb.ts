@@ -4,13 +4,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Probe } from "./session_pb.js";
+import { file_synscope_agent_v1_session } from "./session_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file synscope/agent/v1/records.proto.
  */
 export const file_synscope_agent_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zeW5zY29wZS9hZ2VudC92MS9yZWNvcmRzLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSJ0CgVCYXRjaBILCgNzZXEYASABKAQSNwoKaGFuZHNoYWtlcxgCIAEoCzIjLnN5bnNjb3BlLmFnZW50LnYxLkhhbmRzaGFrZUNvbHVtbnMSJQoEbG9zcxgDIAMoCzIXLnN5bnNjb3BlLmFnZW50LnYxLkxvc3MiZwoETG9zcxIrCgVjYXVzZRgBIAEoDjIcLnN5bnNjb3BlLmFnZW50LnYxLkxvc3NDYXVzZRIPCgdyZWNvcmRzGAIgASgEEg8KB2Zyb21fdXMYAyABKAMSEAoIdW50aWxfdXMYBCABKAMitwUKEEhhbmRzaGFrZUNvbHVtbnMSEQoJcm93X2NvdW50GAEgASgNEhsKE2Jhc2Vfb2JzZXJ2ZWRfYXRfdXMYAiABKAMSHAoUb2JzZXJ2ZWRfYXRfZGVsdGFfdXMYAyADKBISDAoEcm9sZRgEIAMoDRIPCgdvdXRjb21lGAUgAygNEhUKDWxvY2FsX2FkZHJlc3MYBiABKAwSFgoOcmVtb3RlX2FkZHJlc3MYByABKAwSEgoKbG9jYWxfcG9ydBgIIAMoDRITCgtyZW1vdGVfcG9ydBgJIAMoDRIbChNsYXRlbmN5X3VzX3BsdXNfb25lGAogAygEEh8KF2FjY2VwdF93YWl0X3VzX3BsdXNfb25lGAsgAygEEhgKEHNydHRfdXNfcGx1c19vbmUYDCADKA0SIAoYc3luX3JldHJhbnNtaXRzX3BsdXNfb25lGA0gAygNEiQKHHN5bl9hY2tfcmV0cmFuc21pdHNfcGx1c19vbmUYDiADKA0SGwoTY2xpZW50X2lzbl9wbHVzX29uZRgPIAMoBBIbChNzZXJ2ZXJfaXNuX3BsdXNfb25lGBAgAygEEg0KBW5ldG5zGBEgAygNEgsKA3BpZBgSIAMoDRIRCgljZ3JvdXBfaWQYEyADKAQSIwobcHJvY2Vzc19uYW1lX2luZGV4X3BsdXNfb25lGBQgAygNEiMKG2NvbnRhaW5lcl9pZF9pbmRleF9wbHVzX29uZRgVIAMoDRIZChFzZXNzaW9uX3NldF9pbmRleBgWIAMoDRINCgVmbGFncxgXIAMoDRIVCg1wcm9jZXNzX25hbWVzGB4gAygJEhUKDWNvbnRhaW5lcl9pZHMYHyADKAkSMwoMc2Vzc2lvbl9zZXRzGCAgAygLMh0uc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblNldCIhCgpTZXNzaW9uU2V0EhMKC3Nlc3Npb25faWRzGAEgAygMKoICCglMb3NzQ2F1c2USGgoWTE9TU19DQVVTRV9VTlNQRUNJRklFRBAAEhgKFExPU1NfQ0FVU0VfUklOR19GVUxMEAESIQodTE9TU19DQVVTRV9QRU5ESU5HX1RBQkxFX0ZVTEwQAhIjCh9MT1NTX0NBVVNFX1VORklOSVNIRURfQVRfREVUQUNIEAQSIAocTE9TU19DQVVTRV9BR0VOVF9CVUZGRVJfRlVMTBAFEhwKGExPU1NfQ0FVU0VfUFJPQkVfUkVTVEFSVBAGEhoKFkxPU1NfQ0FVU0VfTUFYX1JFQ09SRFMQBxIbChdMT1NTX0NBVVNFX1NFUVVFTkNFX0dBUBAIYgZwcm90bzM");
+  fileDesc("Ch9zeW5zY29wZS9hZ2VudC92MS9yZWNvcmRzLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSKyAgoFQmF0Y2gSCwoDc2VxGAEgASgEEjcKCmhhbmRzaGFrZXMYAiABKAsyIy5zeW5zY29wZS5hZ2VudC52MS5IYW5kc2hha2VDb2x1bW5zEiUKBGxvc3MYAyADKAsyFy5zeW5zY29wZS5hZ2VudC52MS5Mb3NzEjcKC2Ruc19xdWVyaWVzGAQgASgLMiIuc3luc2NvcGUuYWdlbnQudjEuRG5zUXVlcnlDb2x1bW5zEjoKDG5hbWVfbG9va3VwcxgFIAEoCzIkLnN5bnNjb3BlLmFnZW50LnYxLk5hbWVMb29rdXBDb2x1bW5zEkcKE3JlY2VpdmVfcXVldWVfZHJvcHMYBiABKAsyKi5zeW5zY29wZS5hZ2VudC52MS5SZWNlaXZlUXVldWVEcm9wQ29sdW1ucyKQAQoETG9zcxIrCgVjYXVzZRgBIAEoDjIcLnN5bnNjb3BlLmFnZW50LnYxLkxvc3NDYXVzZRIPCgdyZWNvcmRzGAIgASgEEg8KB2Zyb21fdXMYAyABKAMSEAoIdW50aWxfdXMYBCABKAMSJwoFcHJvYmUYBSABKA4yGC5zeW5zY29wZS5hZ2VudC52MS5Qcm9iZSK3BQoQSGFuZHNoYWtlQ29sdW1ucxIRCglyb3dfY291bnQYASABKA0SGwoTYmFzZV9vYnNlcnZlZF9hdF91cxgCIAEoAxIcChRvYnNlcnZlZF9hdF9kZWx0YV91cxgDIAMoEhIMCgRyb2xlGAQgAygNEg8KB291dGNvbWUYBSADKA0SFQoNbG9jYWxfYWRkcmVzcxgGIAEoDBIWCg5yZW1vdGVfYWRkcmVzcxgHIAEoDBISCgpsb2NhbF9wb3J0GAggAygNEhMKC3JlbW90ZV9wb3J0GAkgAygNEhsKE2xhdGVuY3lfdXNfcGx1c19vbmUYCiADKAQSHwoXYWNjZXB0X3dhaXRfdXNfcGx1c19vbmUYCyADKAQSGAoQc3J0dF91c19wbHVzX29uZRgMIAMoDRIgChhzeW5fcmV0cmFuc21pdHNfcGx1c19vbmUYDSADKA0SJAocc3luX2Fja19yZXRyYW5zbWl0c19wbHVzX29uZRgOIAMoDRIbChNjbGllbnRfaXNuX3BsdXNfb25lGA8gAygEEhsKE3NlcnZlcl9pc25fcGx1c19vbmUYECADKAQSDQoFbmV0bnMYESADKA0SCwoDcGlkGBIgAygNEhEKCWNncm91cF9pZBgTIAMoBBIjChtwcm9jZXNzX25hbWVfaW5kZXhfcGx1c19vbmUYFCADKA0SIwobY29udGFpbmVyX2lkX2luZGV4X3BsdXNfb25lGBUgAygNEhkKEXNlc3Npb25fc2V0X2luZGV4GBYgAygNEg0KBWZsYWdzGBcgAygNEhUKDXByb2Nlc3NfbmFtZXMYHiADKAkSFQoNY29udGFpbmVyX2lkcxgfIAMoCRIzCgxzZXNzaW9uX3NldHMYICADKAsyHS5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uU2V0ItQFCg9EbnNRdWVyeUNvbHVtbnMSEQoJcm93X2NvdW50GAEgASgNEhsKE2Jhc2Vfb2JzZXJ2ZWRfYXRfdXMYAiABKAMSHAoUb2JzZXJ2ZWRfYXRfZGVsdGFfdXMYAyADKBISDAoEc2lkZRgEIAMoDRIPCgdvdXRjb21lGAUgAygNEhEKCXRyYW5zcG9ydBgGIAMoDRIWCg5jbGllbnRfYWRkcmVzcxgHIAEoDBIWCg5zZXJ2ZXJfYWRkcmVzcxgIIAEoDBITCgtjbGllbnRfcG9ydBgJIAMoDRITCgtzZXJ2ZXJfcG9ydBgKIAMoDRISCgplbGFwc2VkX3VzGAsgAygEEhIKCnF1ZXJ5X3R5cGUYDCADKA0SEwoLcXVlcnlfY2xhc3MYDSADKA0SEgoKbWVzc2FnZV9pZBgOIAMoDRIeChZyZXNwb25zZV9jb2RlX3BsdXNfb25lGA8gAygNEh0KFWFuc3dlcl9jb3VudF9wbHVzX29uZRgQIAMoDRIRCglsb29rdXBfaWQYESADKAQSDwoHYXR0ZW1wdBgSIAMoDRINCgVuZXRucxgTIAMoDRILCgNwaWQYFCADKA0SEQoJY2dyb3VwX2lkGBUgAygEEiMKG3Byb2Nlc3NfbmFtZV9pbmRleF9wbHVzX29uZRgWIAMoDRIjChtjb250YWluZXJfaWRfaW5kZXhfcGx1c19vbmUYFyADKA0SGQoRc2Vzc2lvbl9zZXRfaW5kZXgYGCADKA0SGAoQcXVlcnlfbmFtZV9pbmRleBgZIAMoDRINCgVmbGFncxgaIAMoDRIVCg1wcm9jZXNzX25hbWVzGB4gAygJEhUKDWNvbnRhaW5lcl9pZHMYHyADKAkSMwoMc2Vzc2lvbl9zZXRzGCAgAygLMh0uc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblNldBITCgtxdWVyeV9uYW1lcxghIAMoCSLDAwoRTmFtZUxvb2t1cENvbHVtbnMSEQoJcm93X2NvdW50GAEgASgNEhsKE2Jhc2Vfb2JzZXJ2ZWRfYXRfdXMYAiABKAMSHAoUb2JzZXJ2ZWRfYXRfZGVsdGFfdXMYAyADKBISEgoKbGF0ZW5jeV91cxgEIAMoBBITCgtyZXN1bHRfY29kZRgFIAMoERIOCgZmYW1pbHkYBiADKA0SDQoFbmV0bnMYByADKA0SCwoDcGlkGAggAygNEhEKCWNncm91cF9pZBgJIAMoBBIjChtwcm9jZXNzX25hbWVfaW5kZXhfcGx1c19vbmUYCiADKA0SIwobY29udGFpbmVyX2lkX2luZGV4X3BsdXNfb25lGAsgAygNEhkKEXNlc3Npb25fc2V0X2luZGV4GAwgAygNEhIKCm5hbWVfaW5kZXgYDSADKA0SDQoFZmxhZ3MYDiADKA0SFQoNcHJvY2Vzc19uYW1lcxgeIAMoCRIVCg1jb250YWluZXJfaWRzGB8gAygJEjMKDHNlc3Npb25fc2V0cxggIAMoCzIdLnN5bnNjb3BlLmFnZW50LnYxLlNlc3Npb25TZXQSDQoFbmFtZXMYISADKAki6AMKF1JlY2VpdmVRdWV1ZURyb3BDb2x1bW5zEhEKCXJvd19jb3VudBgBIAEoDRIbChNiYXNlX29ic2VydmVkX2F0X3VzGAIgASgDEhwKFG9ic2VydmVkX2F0X2RlbHRhX3VzGAMgAygSEhMKC2ludGVydmFsX3VzGAQgAygEEg0KBWRyb3BzGAUgAygEEg0KBWNhdXNlGAYgAygNEgwKBHNpZGUYByADKA0SFQoNbG9jYWxfYWRkcmVzcxgIIAEoDBISCgpsb2NhbF9wb3J0GAkgAygNEhwKFHJlY2VpdmVfYnVmZmVyX2J5dGVzGAogAygEEg0KBW5ldG5zGAsgAygNEgsKA3BpZBgMIAMoDRIRCgljZ3JvdXBfaWQYDSADKAQSIwobcHJvY2Vzc19uYW1lX2luZGV4X3BsdXNfb25lGA4gAygNEiMKG2NvbnRhaW5lcl9pZF9pbmRleF9wbHVzX29uZRgPIAMoDRIZChFzZXNzaW9uX3NldF9pbmRleBgQIAMoDRIVCg1wcm9jZXNzX25hbWVzGB4gAygJEhUKDWNvbnRhaW5lcl9pZHMYHyADKAkSMwoMc2Vzc2lvbl9zZXRzGCAgAygLMh0uc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblNldCIhCgpTZXNzaW9uU2V0EhMKC3Nlc3Npb25faWRzGAEgAygMKp0CCglMb3NzQ2F1c2USGgoWTE9TU19DQVVTRV9VTlNQRUNJRklFRBAAEhgKFExPU1NfQ0FVU0VfUklOR19GVUxMEAESIQodTE9TU19DQVVTRV9QRU5ESU5HX1RBQkxFX0ZVTEwQAhIjCh9MT1NTX0NBVVNFX1VORklOSVNIRURfQVRfREVUQUNIEAQSIAocTE9TU19DQVVTRV9BR0VOVF9CVUZGRVJfRlVMTBAFEhwKGExPU1NfQ0FVU0VfUFJPQkVfUkVTVEFSVBAGEhoKFkxPU1NfQ0FVU0VfTUFYX1JFQ09SRFMQBxIbChdMT1NTX0NBVVNFX1NFUVVFTkNFX0dBUBAIEhkKFUxPU1NfQ0FVU0VfVENQX1NUUkVBTRAJKpYBChVSZWNlaXZlUXVldWVEcm9wQ2F1c2USKAokUkVDRUlWRV9RVUVVRV9EUk9QX0NBVVNFX1VOU1BFQ0lGSUVEEAASKAokUkVDRUlWRV9RVUVVRV9EUk9QX0NBVVNFX0JVRkZFUl9GVUxMEAESKQolUkVDRUlWRV9RVUVVRV9EUk9QX0NBVVNFX01FTU9SWV9MSU1JVBACYgZwcm90bzM", [file_synscope_agent_v1_session]);
 
 /**
  * Finished records and the loss since the batch before. Sent again after a reconnect until it is acknowledged; the control plane
@@ -35,6 +37,21 @@ export type Batch = Message<"synscope.agent.v1.Batch"> & {
    * @generated from field: repeated synscope.agent.v1.Loss loss = 3;
    */
   loss: Loss[];
+
+  /**
+   * @generated from field: synscope.agent.v1.DnsQueryColumns dns_queries = 4;
+   */
+  dnsQueries?: DnsQueryColumns | undefined;
+
+  /**
+   * @generated from field: synscope.agent.v1.NameLookupColumns name_lookups = 5;
+   */
+  nameLookups?: NameLookupColumns | undefined;
+
+  /**
+   * @generated from field: synscope.agent.v1.ReceiveQueueDropColumns receive_queue_drops = 6;
+   */
+  receiveQueueDrops?: ReceiveQueueDropColumns | undefined;
 };
 
 /**
@@ -73,6 +90,13 @@ export type Loss = Message<"synscope.agent.v1.Loss"> & {
    * @generated from field: int64 until_us = 4;
    */
   untilUs: bigint;
+
+  /**
+   * Whose records; unspecified = tcp_handshake, the only one of the agents that do not send it.
+   *
+   * @generated from field: synscope.agent.v1.Probe probe = 5;
+   */
+  probe: Probe;
 };
 
 /**
@@ -267,6 +291,474 @@ export const HandshakeColumnsSchema: GenMessage<HandshakeColumns> = /*@__PURE__*
   messageDesc(file_synscope_agent_v1_records, 2);
 
 /**
+ * DNS queries, one record per query and side, in the form of HandshakeColumns.
+ *
+ * @generated from message synscope.agent.v1.DnsQueryColumns
+ */
+export type DnsQueryColumns = Message<"synscope.agent.v1.DnsQueryColumns"> & {
+  /**
+   * 1–4096.
+   *
+   * @generated from field: uint32 row_count = 1;
+   */
+  rowCount: number;
+
+  /**
+   * Microseconds since the Unix epoch.
+   *
+   * @generated from field: int64 base_observed_at_us = 2;
+   */
+  baseObservedAtUs: bigint;
+
+  /**
+   * Record i was observed (answered, or given up) at base_observed_at_us + observed_at_delta_us[i].
+   *
+   * @generated from field: repeated sint64 observed_at_delta_us = 3;
+   */
+  observedAtDeltaUs: bigint[];
+
+  /**
+   * DnsSide.
+   *
+   * @generated from field: repeated uint32 side = 4;
+   */
+  side: number[];
+
+  /**
+   * DnsOutcome.
+   *
+   * @generated from field: repeated uint32 outcome = 5;
+   */
+  outcome: number[];
+
+  /**
+   * DnsTransport.
+   *
+   * @generated from field: repeated uint32 transport = 6;
+   */
+  transport: number[];
+
+  /**
+   * 16 bytes each, network order; IPv4 as ::ffff:a.b.c.d.
+   *
+   * @generated from field: bytes client_address = 7;
+   */
+  clientAddress: Uint8Array;
+
+  /**
+   * @generated from field: bytes server_address = 8;
+   */
+  serverAddress: Uint8Array;
+
+  /**
+   * 0–65535.
+   *
+   * @generated from field: repeated uint32 client_port = 9;
+   */
+  clientPort: number[];
+
+  /**
+   * @generated from field: repeated uint32 server_port = 10;
+   */
+  serverPort: number[];
+
+  /**
+   * The query → its answer, which is the latency; unanswered: the query → the moment when it was given up. Microseconds.
+   *
+   * @generated from field: repeated uint64 elapsed_us = 11;
+   */
+  elapsedUs: bigint[];
+
+  /**
+   * 0–65535.
+   *
+   * @generated from field: repeated uint32 query_type = 12;
+   */
+  queryType: number[];
+
+  /**
+   * @generated from field: repeated uint32 query_class = 13;
+   */
+  queryClass: number[];
+
+  /**
+   * The header's ID, 0–65535.
+   *
+   * @generated from field: repeated uint32 message_id = 14;
+   */
+  messageId: number[];
+
+  /**
+   * With the extended bits of EDNS where the answer holds nothing before them, 0–4095; 0 = no answer.
+   *
+   * @generated from field: repeated uint32 response_code_plus_one = 15;
+   */
+  responseCodePlusOne: number[];
+
+  /**
+   * ANCOUNT of the answer; 0 = no answer.
+   *
+   * @generated from field: repeated uint32 answer_count_plus_one = 16;
+   */
+  answerCountPlusOne: number[];
+
+  /**
+   * The same for all queries of one lookup on this agent: its retries and its A and AAAA; below 2^52. 0 = not known (the resolver's side).
+   *
+   * @generated from field: repeated uint64 lookup_id = 17;
+   */
+  lookupId: bigint[];
+
+  /**
+   * From 1, rising with each retry of the same question within a lookup; 0 = not known (the resolver's side).
+   *
+   * @generated from field: repeated uint32 attempt = 18;
+   */
+  attempt: number[];
+
+  /**
+   * As in HandshakeColumns.
+   *
+   * @generated from field: repeated uint32 netns = 19;
+   */
+  netns: number[];
+
+  /**
+   * @generated from field: repeated uint32 pid = 20;
+   */
+  pid: number[];
+
+  /**
+   * @generated from field: repeated uint64 cgroup_id = 21;
+   */
+  cgroupId: bigint[];
+
+  /**
+   * Index into process_names / container_ids plus one; 0 = not known.
+   *
+   * @generated from field: repeated uint32 process_name_index_plus_one = 22;
+   */
+  processNameIndexPlusOne: number[];
+
+  /**
+   * @generated from field: repeated uint32 container_id_index_plus_one = 23;
+   */
+  containerIdIndexPlusOne: number[];
+
+  /**
+   * Index into session_sets.
+   *
+   * @generated from field: repeated uint32 session_set_index = 24;
+   */
+  sessionSetIndex: number[];
+
+  /**
+   * Index into query_names.
+   *
+   * @generated from field: repeated uint32 query_name_index = 25;
+   */
+  queryNameIndex: number[];
+
+  /**
+   * Bit set: 1 = the answer is truncated (TC), 2 = more than one question (the first is reported), 4 = late: the socket was closed, 8 = late: asked again
+   * before, 16 = the answer holds no question.
+   *
+   * @generated from field: repeated uint32 flags = 26;
+   */
+  flags: number[];
+
+  /**
+   * Dictionaries of this batch.
+   *
+   * @generated from field: repeated string process_names = 30;
+   */
+  processNames: string[];
+
+  /**
+   * @generated from field: repeated string container_ids = 31;
+   */
+  containerIds: string[];
+
+  /**
+   * @generated from field: repeated synscope.agent.v1.SessionSet session_sets = 32;
+   */
+  sessionSets: SessionSet[];
+
+  /**
+   * Presentation format (RFC 1035 §5.1) in lower case without the final dot, the root as "."; bytes that are not printable ASCII as \DDD, and a dot or
+   * backslash within a label behind a backslash. 1–1004 characters. Or what the agent's policy makes of it.
+   *
+   * @generated from field: repeated string query_names = 33;
+   */
+  queryNames: string[];
+};
+
+/**
+ * Describes the message synscope.agent.v1.DnsQueryColumns.
+ * Use `create(DnsQueryColumnsSchema)` to create a new message.
+ */
+export const DnsQueryColumnsSchema: GenMessage<DnsQueryColumns> = /*@__PURE__*/
+  messageDesc(file_synscope_agent_v1_records, 3);
+
+/**
+ * Calls of getaddrinfo(), in the form of HandshakeColumns.
+ *
+ * @generated from message synscope.agent.v1.NameLookupColumns
+ */
+export type NameLookupColumns = Message<"synscope.agent.v1.NameLookupColumns"> & {
+  /**
+   * 1–4096.
+   *
+   * @generated from field: uint32 row_count = 1;
+   */
+  rowCount: number;
+
+  /**
+   * Microseconds since the Unix epoch.
+   *
+   * @generated from field: int64 base_observed_at_us = 2;
+   */
+  baseObservedAtUs: bigint;
+
+  /**
+   * Record i returned at base_observed_at_us + observed_at_delta_us[i].
+   *
+   * @generated from field: repeated sint64 observed_at_delta_us = 3;
+   */
+  observedAtDeltaUs: bigint[];
+
+  /**
+   * Call → return. Microseconds.
+   *
+   * @generated from field: repeated uint64 latency_us = 4;
+   */
+  latencyUs: bigint[];
+
+  /**
+   * What getaddrinfo() returned: 0, or EAI_… of the C library's netdb.h (negative).
+   *
+   * @generated from field: repeated sint32 result_code = 5;
+   */
+  resultCode: number[];
+
+  /**
+   * ai_family of the hints: 0 (any), 2 (IPv4) or 10 (IPv6).
+   *
+   * @generated from field: repeated uint32 family = 6;
+   */
+  family: number[];
+
+  /**
+   * As in HandshakeColumns.
+   *
+   * @generated from field: repeated uint32 netns = 7;
+   */
+  netns: number[];
+
+  /**
+   * @generated from field: repeated uint32 pid = 8;
+   */
+  pid: number[];
+
+  /**
+   * @generated from field: repeated uint64 cgroup_id = 9;
+   */
+  cgroupId: bigint[];
+
+  /**
+   * @generated from field: repeated uint32 process_name_index_plus_one = 10;
+   */
+  processNameIndexPlusOne: number[];
+
+  /**
+   * @generated from field: repeated uint32 container_id_index_plus_one = 11;
+   */
+  containerIdIndexPlusOne: number[];
+
+  /**
+   * @generated from field: repeated uint32 session_set_index = 12;
+   */
+  sessionSetIndex: number[];
+
+  /**
+   * Index into names.
+   *
+   * @generated from field: repeated uint32 name_index = 13;
+   */
+  nameIndex: number[];
+
+  /**
+   * Bit set: 1 = the name was longer than 255 bytes and is cut.
+   *
+   * @generated from field: repeated uint32 flags = 14;
+   */
+  flags: number[];
+
+  /**
+   * Dictionaries of this batch.
+   *
+   * @generated from field: repeated string process_names = 30;
+   */
+  processNames: string[];
+
+  /**
+   * @generated from field: repeated string container_ids = 31;
+   */
+  containerIds: string[];
+
+  /**
+   * @generated from field: repeated synscope.agent.v1.SessionSet session_sets = 32;
+   */
+  sessionSets: SessionSet[];
+
+  /**
+   * As the application gave it, in lower case without a final dot; bytes that are not printable ASCII as \DDD, a backslash as \\. 1–1020 characters.
+   *
+   * @generated from field: repeated string names = 33;
+   */
+  names: string[];
+};
+
+/**
+ * Describes the message synscope.agent.v1.NameLookupColumns.
+ * Use `create(NameLookupColumnsSchema)` to create a new message.
+ */
+export const NameLookupColumnsSchema: GenMessage<NameLookupColumns> = /*@__PURE__*/
+  messageDesc(file_synscope_agent_v1_records, 4);
+
+/**
+ * Datagrams that a UDP socket on a DNS port could not take: an overloaded resolver's lost queries, or a client's lost answers. One record per
+ * socket, cause and second.
+ *
+ * @generated from message synscope.agent.v1.ReceiveQueueDropColumns
+ */
+export type ReceiveQueueDropColumns = Message<"synscope.agent.v1.ReceiveQueueDropColumns"> & {
+  /**
+   * 1–4096.
+   *
+   * @generated from field: uint32 row_count = 1;
+   */
+  rowCount: number;
+
+  /**
+   * Microseconds since the Unix epoch.
+   *
+   * @generated from field: int64 base_observed_at_us = 2;
+   */
+  baseObservedAtUs: bigint;
+
+  /**
+   * The interval of record i ended at base_observed_at_us + observed_at_delta_us[i] …
+   *
+   * @generated from field: repeated sint64 observed_at_delta_us = 3;
+   */
+  observedAtDeltaUs: bigint[];
+
+  /**
+   * … and was this long. Microseconds.
+   *
+   * @generated from field: repeated uint64 interval_us = 4;
+   */
+  intervalUs: bigint[];
+
+  /**
+   * How many datagrams; at least 1.
+   *
+   * @generated from field: repeated uint64 drops = 5;
+   */
+  drops: bigint[];
+
+  /**
+   * ReceiveQueueDropCause.
+   *
+   * @generated from field: repeated uint32 cause = 6;
+   */
+  cause: number[];
+
+  /**
+   * DnsSide: whether the socket is bound to a DNS port or connected to one.
+   *
+   * @generated from field: repeated uint32 side = 7;
+   */
+  side: number[];
+
+  /**
+   * What the socket is bound to, 16 bytes each, network order; IPv4 as ::ffff:a.b.c.d.
+   *
+   * @generated from field: bytes local_address = 8;
+   */
+  localAddress: Uint8Array;
+
+  /**
+   * @generated from field: repeated uint32 local_port = 9;
+   */
+  localPort: number[];
+
+  /**
+   * SO_RCVBUF as the kernel holds it (twice what was set). Bytes.
+   *
+   * @generated from field: repeated uint64 receive_buffer_bytes = 10;
+   */
+  receiveBufferBytes: bigint[];
+
+  /**
+   * As in HandshakeColumns.
+   *
+   * @generated from field: repeated uint32 netns = 11;
+   */
+  netns: number[];
+
+  /**
+   * @generated from field: repeated uint32 pid = 12;
+   */
+  pid: number[];
+
+  /**
+   * @generated from field: repeated uint64 cgroup_id = 13;
+   */
+  cgroupId: bigint[];
+
+  /**
+   * @generated from field: repeated uint32 process_name_index_plus_one = 14;
+   */
+  processNameIndexPlusOne: number[];
+
+  /**
+   * @generated from field: repeated uint32 container_id_index_plus_one = 15;
+   */
+  containerIdIndexPlusOne: number[];
+
+  /**
+   * @generated from field: repeated uint32 session_set_index = 16;
+   */
+  sessionSetIndex: number[];
+
+  /**
+   * Dictionaries of this batch.
+   *
+   * @generated from field: repeated string process_names = 30;
+   */
+  processNames: string[];
+
+  /**
+   * @generated from field: repeated string container_ids = 31;
+   */
+  containerIds: string[];
+
+  /**
+   * @generated from field: repeated synscope.agent.v1.SessionSet session_sets = 32;
+   */
+  sessionSets: SessionSet[];
+};
+
+/**
+ * Describes the message synscope.agent.v1.ReceiveQueueDropColumns.
+ * Use `create(ReceiveQueueDropColumnsSchema)` to create a new message.
+ */
+export const ReceiveQueueDropColumnsSchema: GenMessage<ReceiveQueueDropColumns> = /*@__PURE__*/
+  messageDesc(file_synscope_agent_v1_records, 5);
+
+/**
  * The sessions that a record matched; at least one.
  *
  * @generated from message synscope.agent.v1.SessionSet
@@ -285,7 +777,7 @@ export type SessionSet = Message<"synscope.agent.v1.SessionSet"> & {
  * Use `create(SessionSetSchema)` to create a new message.
  */
 export const SessionSetSchema: GenMessage<SessionSet> = /*@__PURE__*/
-  messageDesc(file_synscope_agent_v1_records, 3);
+  messageDesc(file_synscope_agent_v1_records, 6);
 
 /**
  * @generated from enum synscope.agent.v1.LossCause
@@ -304,14 +796,14 @@ export enum LossCause {
   RING_FULL = 1,
 
   /**
-   * The kernel's table of unfinished handshakes had no room.
+   * The kernel's table of unfinished handshakes, queries or lookups had no room.
    *
    * @generated from enum value: LOSS_CAUSE_PENDING_TABLE_FULL = 2;
    */
   PENDING_TABLE_FULL = 2,
 
   /**
-   * Handshakes still unfinished when the probe detached.
+   * Handshakes, queries or lookups still unfinished when the probe detached.
    *
    * @generated from enum value: LOSS_CAUSE_UNFINISHED_AT_DETACH = 4;
    */
@@ -344,6 +836,13 @@ export enum LossCause {
    * @generated from enum value: LOSS_CAUSE_SEQUENCE_GAP = 8;
    */
   SEQUENCE_GAP = 8,
+
+  /**
+   * DNS queries over a TCP connection whose byte stream could not be followed: segments out of order, or more messages than the bound.
+   *
+   * @generated from enum value: LOSS_CAUSE_TCP_STREAM = 9;
+   */
+  TCP_STREAM = 9,
 }
 
 /**
@@ -351,4 +850,34 @@ export enum LossCause {
  */
 export const LossCauseSchema: GenEnum<LossCause> = /*@__PURE__*/
   enumDesc(file_synscope_agent_v1_records, 0);
+
+/**
+ * @generated from enum synscope.agent.v1.ReceiveQueueDropCause
+ */
+export enum ReceiveQueueDropCause {
+  /**
+   * @generated from enum value: RECEIVE_QUEUE_DROP_CAUSE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The socket's receive buffer was full.
+   *
+   * @generated from enum value: RECEIVE_QUEUE_DROP_CAUSE_BUFFER_FULL = 1;
+   */
+  BUFFER_FULL = 1,
+
+  /**
+   * The kernel's limit for all UDP sockets or the memory cgroup's (net.ipv4.udp_mem).
+   *
+   * @generated from enum value: RECEIVE_QUEUE_DROP_CAUSE_MEMORY_LIMIT = 2;
+   */
+  MEMORY_LIMIT = 2,
+}
+
+/**
+ * Describes the enum synscope.agent.v1.ReceiveQueueDropCause.
+ */
+export const ReceiveQueueDropCauseSchema: GenEnum<ReceiveQueueDropCause> = /*@__PURE__*/
+  enumDesc(file_synscope_agent_v1_records, 1);
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file synscope/agent/v1/session.proto.
  */
 export const file_synscope_agent_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zeW5zY29wZS9hZ2VudC92MS9zZXNzaW9uLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSK+AQoORGVzaXJlZFNlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoDBIoCgZwcm9iZXMYAiADKA4yGC5zeW5zY29wZS5hZ2VudC52MS5Qcm9iZRIwCgZmaWx0ZXIYAyABKAsyIC5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uRmlsdGVyEhMKC3NhbXBsZV9yYXRlGAQgASgBEhIKCmVuZHNfYXRfdXMYBSABKAMSEwoLbWF4X3JlY29yZHMYBiABKAQijAIKDVNlc3Npb25GaWx0ZXISLwoFcm9sZXMYASADKA4yIC5zeW5zY29wZS5hZ2VudC52MS5IYW5kc2hha2VSb2xlEjUKCG91dGNvbWVzGAIgAygOMiMuc3luc2NvcGUuYWdlbnQudjEuSGFuZHNoYWtlT3V0Y29tZRIWCg5taW5fbGF0ZW5jeV91cxgDIAEoBBIUCgxyZW1vdGVfcG9ydHMYBCADKA0SEwoLbG9jYWxfcG9ydHMYBSADKA0SOQoPcmVtb3RlX3ByZWZpeGVzGAYgAygLMiAuc3luc2NvcGUuYWdlbnQudjEuQWRkcmVzc1ByZWZpeBIVCg1wcm9jZXNzX25hbWVzGAcgAygJIjAKDUFkZHJlc3NQcmVmaXgSDwoHYWRkcmVzcxgBIAEoDBIOCgZsZW5ndGgYAiABKA0imQEKDVNlc3Npb25TdGF0dXMSEgoKc2Vzc2lvbl9pZBgBIAEoDBIuCgVzdGF0ZRgCIAEoDjIfLnN5bnNjb3BlLmFnZW50LnYxLlNlc3Npb25TdGF0ZRIQCghyZXZpc2lvbhgDIAEoBBINCgVlcnJvchgEIAEoCRINCgVob29rcxgFIAMoCRIUCgxyZWNvcmRfY291bnQYBiABKAQqcQoFUHJvYmUSFQoRUFJPQkVfVU5TUEVDSUZJRUQQABIXChNQUk9CRV9UQ1BfSEFORFNIQUtFEAESDQoJUFJPQkVfRE5TEAISEgoOUFJPQkVfTElTVEVORVIQAxIVChFQUk9CRV9OQU1FX0xPT0tVUBAEKmUKDUhhbmRzaGFrZVJvbGUSHgoaSEFORFNIQUtFX1JPTEVfVU5TUEVDSUZJRUQQABIZChVIQU5EU0hBS0VfUk9MRV9DTElFTlQQARIZChVIQU5EU0hBS0VfUk9MRV9TRVJWRVIQAir3AQoQSGFuZHNoYWtlT3V0Y29tZRIhCh1IQU5EU0hBS0VfT1VUQ09NRV9VTlNQRUNJRklFRBAAEiEKHUhBTkRTSEFLRV9PVVRDT01FX0VTVEFCTElTSEVEEAESHQoZSEFORFNIQUtFX09VVENPTUVfUkVGVVNFRBACEh8KG0hBTkRTSEFLRV9PVVRDT01FX1RJTUVEX09VVBADEiEKHUhBTkRTSEFLRV9PVVRDT01FX1VOUkVBQ0hBQkxFEAQSHQoZSEFORFNIQUtFX09VVENPTUVfQUJPUlRFRBAFEhsKF0hBTkRTSEFLRV9PVVRDT01FX1JFU0VUEAYqlQEKDFNlc3Npb25TdGF0ZRIdChlTRVNTSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU0VTU0lPTl9TVEFURV9QRU5ESU5HEAESGQoVU0VTU0lPTl9TVEFURV9SVU5OSU5HEAISFgoSU0VTU0lPTl9TVEFURV9ET05FEAMSGAoUU0VTU0lPTl9TVEFURV9GQUlMRUQQBGIGcHJvdG8z");
+  fileDesc("Ch9zeW5zY29wZS9hZ2VudC92MS9zZXNzaW9uLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSK+AQoORGVzaXJlZFNlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoDBIoCgZwcm9iZXMYAiADKA4yGC5zeW5zY29wZS5hZ2VudC52MS5Qcm9iZRIwCgZmaWx0ZXIYAyABKAsyIC5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uRmlsdGVyEhMKC3NhbXBsZV9yYXRlGAQgASgBEhIKCmVuZHNfYXRfdXMYBSABKAMSEwoLbWF4X3JlY29yZHMYBiABKAQioQQKDVNlc3Npb25GaWx0ZXISLwoFcm9sZXMYASADKA4yIC5zeW5zY29wZS5hZ2VudC52MS5IYW5kc2hha2VSb2xlEjUKCG91dGNvbWVzGAIgAygOMiMuc3luc2NvcGUuYWdlbnQudjEuSGFuZHNoYWtlT3V0Y29tZRIWCg5taW5fbGF0ZW5jeV91cxgDIAEoBBIUCgxyZW1vdGVfcG9ydHMYBCADKA0SEwoLbG9jYWxfcG9ydHMYBSADKA0SOQoPcmVtb3RlX3ByZWZpeGVzGAYgAygLMiAuc3luc2NvcGUuYWdlbnQudjEuQWRkcmVzc1ByZWZpeBIVCg1wcm9jZXNzX25hbWVzGAcgAygJEhMKC3F1ZXJ5X25hbWVzGAggAygJEhsKE3F1ZXJ5X25hbWVfc3VmZml4ZXMYCSADKAkSLQoJZG5zX3NpZGVzGAogAygOMhouc3luc2NvcGUuYWdlbnQudjEuRG5zU2lkZRIzCgxkbnNfb3V0Y29tZXMYCyADKA4yHS5zeW5zY29wZS5hZ2VudC52MS5EbnNPdXRjb21lEhEKCWRuc19wb3J0cxgMIAMoDRI9ChNkbnNfc2VydmVyX3ByZWZpeGVzGA0gAygLMiAuc3luc2NvcGUuYWdlbnQudjEuQWRkcmVzc1ByZWZpeBITCgtxdWVyeV90eXBlcxgOIAMoDRIWCg5yZXNwb25zZV9jb2RlcxgPIAMoDSIwCg1BZGRyZXNzUHJlZml4Eg8KB2FkZHJlc3MYASABKAwSDgoGbGVuZ3RoGAIgASgNItUBCg1TZXNzaW9uU3RhdHVzEhIKCnNlc3Npb25faWQYASABKAwSLgoFc3RhdGUYAiABKA4yHy5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uU3RhdGUSEAoIcmV2aXNpb24YAyABKAQSDQoFZXJyb3IYBCABKAkSDQoFaG9va3MYBSADKAkSFAoMcmVjb3JkX2NvdW50GAYgASgEEjoKDXJlY29yZF9jb3VudHMYByADKAsyIy5zeW5zY29wZS5hZ2VudC52MS5Qcm9iZVJlY29yZENvdW50IkwKEFByb2JlUmVjb3JkQ291bnQSJwoFcHJvYmUYASABKA4yGC5zeW5zY29wZS5hZ2VudC52MS5Qcm9iZRIPCgdyZWNvcmRzGAIgASgEKnEKBVByb2JlEhUKEVBST0JFX1VOU1BFQ0lGSUVEEAASFwoTUFJPQkVfVENQX0hBTkRTSEFLRRABEg0KCVBST0JFX0ROUxACEhIKDlBST0JFX0xJU1RFTkVSEAMSFQoRUFJPQkVfTkFNRV9MT09LVVAQBCplCg1IYW5kc2hha2VSb2xlEh4KGkhBTkRTSEFLRV9ST0xFX1VOU1BFQ0lGSUVEEAASGQoVSEFORFNIQUtFX1JPTEVfQ0xJRU5UEAESGQoVSEFORFNIQUtFX1JPTEVfU0VSVkVSEAIq9wEKEEhhbmRzaGFrZU91dGNvbWUSIQodSEFORFNIQUtFX09VVENPTUVfVU5TUEVDSUZJRUQQABIhCh1IQU5EU0hBS0VfT1VUQ09NRV9FU1RBQkxJU0hFRBABEh0KGUhBTkRTSEFLRV9PVVRDT01FX1JFRlVTRUQQAhIfChtIQU5EU0hBS0VfT1VUQ09NRV9USU1FRF9PVVQQAxIhCh1IQU5EU0hBS0VfT1VUQ09NRV9VTlJFQUNIQUJMRRAEEh0KGUhBTkRTSEFLRV9PVVRDT01FX0FCT1JURUQQBRIbChdIQU5EU0hBS0VfT1VUQ09NRV9SRVNFVBAGKk8KB0Ruc1NpZGUSGAoURE5TX1NJREVfVU5TUEVDSUZJRUQQABITCg9ETlNfU0lERV9DTElFTlQQARIVChFETlNfU0lERV9SRVNPTFZFUhACKlsKDERuc1RyYW5zcG9ydBIdChlETlNfVFJBTlNQT1JUX1VOU1BFQ0lGSUVEEAASFQoRRE5TX1RSQU5TUE9SVF9VRFAQARIVChFETlNfVFJBTlNQT1JUX1RDUBACKnUKCkRuc091dGNvbWUSGwoXRE5TX09VVENPTUVfVU5TUEVDSUZJRUQQABIYChRETlNfT1VUQ09NRV9BTlNXRVJFRBABEhQKEEROU19PVVRDT01FX0xBVEUQAhIaChZETlNfT1VUQ09NRV9VTkFOU1dFUkVEEAMqlQEKDFNlc3Npb25TdGF0ZRIdChlTRVNTSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU0VTU0lPTl9TVEFURV9QRU5ESU5HEAESGQoVU0VTU0lPTl9TVEFURV9SVU5OSU5HEAISFgoSU0VTU0lPTl9TVEFURV9ET05FEAMSGAoUU0VTU0lPTl9TVEFURV9GQUlMRUQQBGIGcHJvdG8z");
 
 /**
  * One trace session as one agent is to run it.
@@ -36,7 +36,8 @@ export type DesiredSession = Message<"synscope.agent.v1.DesiredSession"> & {
   filter?: SessionFilter | undefined;
 
   /**
-   * Fraction of the matching handshakes to keep, in (0, 1]. Sampled by the client's ISN, so that both ends keep the same ones.
+   * Fraction of the matching records to keep, in (0, 1]. Handshakes are sampled by the client's ISN, DNS queries by message id and query name, so
+   * that both ends keep the same ones.
    *
    * @generated from field: double sample_rate = 4;
    */
@@ -65,12 +66,14 @@ export const DesiredSessionSchema: GenMessage<DesiredSession> = /*@__PURE__*/
   messageDesc(file_synscope_agent_v1_session, 0);
 
 /**
- * Fields are ANDed, values within one list ORed; an empty list matches all.
+ * Fields are ANDed, values within one list ORed; an empty list matches all. A field acts on the probes that it is listed under.
  *
  * @generated from message synscope.agent.v1.SessionFilter
  */
 export type SessionFilter = Message<"synscope.agent.v1.SessionFilter"> & {
   /**
+   * tcp_handshake.
+   *
    * @generated from field: repeated synscope.agent.v1.HandshakeRole roles = 1;
    */
   roles: HandshakeRole[];
@@ -81,13 +84,15 @@ export type SessionFilter = Message<"synscope.agent.v1.SessionFilter"> & {
   outcomes: HandshakeOutcome[];
 
   /**
-   * Handshakes faster than this are left out; one that failed always passes. Microseconds.
+   * Every probe. What is faster is left out; what failed (a handshake that was not established, a query that was answered late or not at all, a
+   * getaddrinfo() with another result than 0) always passes. Microseconds.
    *
    * @generated from field: uint64 min_latency_us = 3;
    */
   minLatencyUs: bigint;
 
   /**
+   * tcp_handshake.
    * 1–65535; at most 64 each.
    *
    * @generated from field: repeated uint32 remote_ports = 4;
@@ -107,11 +112,64 @@ export type SessionFilter = Message<"synscope.agent.v1.SessionFilter"> & {
   remotePrefixes: AddressPrefix[];
 
   /**
-   * As in /proc/PID/comm, at most 15 bytes each; at most 32.
+   * Every probe. As in /proc/PID/comm, at most 15 bytes each; at most 32.
    *
    * @generated from field: repeated string process_names = 7;
    */
   processNames: string[];
+
+  /**
+   * dns, name_lookup. Lower case, A-labels (RFC 5890), without the final dot, 1–253 bytes of letters, digits, "-", "_" and "."; at most 64 each.
+   * A suffix matches the name itself and everything below it.
+   *
+   * @generated from field: repeated string query_names = 8;
+   */
+  queryNames: string[];
+
+  /**
+   * @generated from field: repeated string query_name_suffixes = 9;
+   */
+  queryNameSuffixes: string[];
+
+  /**
+   * dns.
+   *
+   * @generated from field: repeated synscope.agent.v1.DnsSide dns_sides = 10;
+   */
+  dnsSides: DnsSide[];
+
+  /**
+   * @generated from field: repeated synscope.agent.v1.DnsOutcome dns_outcomes = 11;
+   */
+  dnsOutcomes: DnsOutcome[];
+
+  /**
+   * Ports on which DNS is spoken; empty = 53. 1–65535, at most 8.
+   *
+   * @generated from field: repeated uint32 dns_ports = 12;
+   */
+  dnsPorts: number[];
+
+  /**
+   * The resolver's address; at most 64.
+   *
+   * @generated from field: repeated synscope.agent.v1.AddressPrefix dns_server_prefixes = 13;
+   */
+  dnsServerPrefixes: AddressPrefix[];
+
+  /**
+   * 0–65535 (IANA "Resource Record (RR) TYPEs"); at most 32.
+   *
+   * @generated from field: repeated uint32 query_types = 14;
+   */
+  queryTypes: number[];
+
+  /**
+   * 0–4095 (IANA "DNS RCODEs"); at most 32. A query without an answer has none, and does not pass.
+   *
+   * @generated from field: repeated uint32 response_codes = 15;
+   */
+  responseCodes: number[];
 };
 
 /**
@@ -185,11 +243,18 @@ export type SessionStatus = Message<"synscope.agent.v1.SessionStatus"> & {
   hooks: string[];
 
   /**
-   * Records handed to the link for this session so far.
+   * Records handed to the link for this session so far, of all probes.
    *
    * @generated from field: uint64 record_count = 6;
    */
   recordCount: bigint;
+
+  /**
+   * The same by probe.
+   *
+   * @generated from field: repeated synscope.agent.v1.ProbeRecordCount record_counts = 7;
+   */
+  recordCounts: ProbeRecordCount[];
 };
 
 /**
@@ -198,6 +263,28 @@ export type SessionStatus = Message<"synscope.agent.v1.SessionStatus"> & {
  */
 export const SessionStatusSchema: GenMessage<SessionStatus> = /*@__PURE__*/
   messageDesc(file_synscope_agent_v1_session, 3);
+
+/**
+ * @generated from message synscope.agent.v1.ProbeRecordCount
+ */
+export type ProbeRecordCount = Message<"synscope.agent.v1.ProbeRecordCount"> & {
+  /**
+   * @generated from field: synscope.agent.v1.Probe probe = 1;
+   */
+  probe: Probe;
+
+  /**
+   * @generated from field: uint64 records = 2;
+   */
+  records: bigint;
+};
+
+/**
+ * Describes the message synscope.agent.v1.ProbeRecordCount.
+ * Use `create(ProbeRecordCountSchema)` to create a new message.
+ */
+export const ProbeRecordCountSchema: GenMessage<ProbeRecordCount> = /*@__PURE__*/
+  messageDesc(file_synscope_agent_v1_session, 4);
 
 /**
  * @generated from enum synscope.agent.v1.Probe
@@ -318,6 +405,97 @@ export const HandshakeOutcomeSchema: GenEnum<HandshakeOutcome> = /*@__PURE__*/
   enumDesc(file_synscope_agent_v1_session, 2);
 
 /**
+ * @generated from enum synscope.agent.v1.DnsSide
+ */
+export enum DnsSide {
+  /**
+   * @generated from enum value: DNS_SIDE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The host that asked: query out → answer in.
+   *
+   * @generated from enum value: DNS_SIDE_CLIENT = 1;
+   */
+  CLIENT = 1,
+
+  /**
+   * The host that was asked: query in → answer out.
+   *
+   * @generated from enum value: DNS_SIDE_RESOLVER = 2;
+   */
+  RESOLVER = 2,
+}
+
+/**
+ * Describes the enum synscope.agent.v1.DnsSide.
+ */
+export const DnsSideSchema: GenEnum<DnsSide> = /*@__PURE__*/
+  enumDesc(file_synscope_agent_v1_session, 3);
+
+/**
+ * @generated from enum synscope.agent.v1.DnsTransport
+ */
+export enum DnsTransport {
+  /**
+   * @generated from enum value: DNS_TRANSPORT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: DNS_TRANSPORT_UDP = 1;
+   */
+  UDP = 1,
+
+  /**
+   * @generated from enum value: DNS_TRANSPORT_TCP = 2;
+   */
+  TCP = 2,
+}
+
+/**
+ * Describes the enum synscope.agent.v1.DnsTransport.
+ */
+export const DnsTransportSchema: GenEnum<DnsTransport> = /*@__PURE__*/
+  enumDesc(file_synscope_agent_v1_session, 4);
+
+/**
+ * @generated from enum synscope.agent.v1.DnsOutcome
+ */
+export enum DnsOutcome {
+  /**
+   * @generated from enum value: DNS_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: DNS_OUTCOME_ANSWERED = 1;
+   */
+  ANSWERED = 1,
+
+  /**
+   * Answered, but after the client had asked again or had closed its socket.
+   *
+   * @generated from enum value: DNS_OUTCOME_LATE = 2;
+   */
+  LATE = 2,
+
+  /**
+   * No answer within the probe's deadline, 30 s unless its command line says otherwise.
+   *
+   * @generated from enum value: DNS_OUTCOME_UNANSWERED = 3;
+   */
+  UNANSWERED = 3,
+}
+
+/**
+ * Describes the enum synscope.agent.v1.DnsOutcome.
+ */
+export const DnsOutcomeSchema: GenEnum<DnsOutcome> = /*@__PURE__*/
+  enumDesc(file_synscope_agent_v1_session, 5);
+
+/**
  * @generated from enum synscope.agent.v1.SessionState
  */
 export enum SessionState {
@@ -353,5 +531,5 @@ export enum SessionState {
  * Describes the enum synscope.agent.v1.SessionState.
  */
 export const SessionStateSchema: GenEnum<SessionState> = /*@__PURE__*/
-  enumDesc(file_synscope_agent_v1_session, 3);
+  enumDesc(file_synscope_agent_v1_session, 6);
 
