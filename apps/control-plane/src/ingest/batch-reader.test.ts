@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { BatchSchema, HandshakeColumnsSchema, LossCause } from '@synscope/protocol';
+import { BatchSchema, HandshakeColumnsSchema, LossCause, Probe } from '@synscope/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -116,7 +116,11 @@ describe('a batch reader', () => {
     const reader = new BatchReader();
     const loss = { cause: LossCause.RING_FULL, records: 12, fromUs: now - 1_000, untilUs: now };
     reader.read(batchBytes(3, [], [loss]), bounds);
-    expect([reader.seq, reader.rowCount, reader.loss]).toEqual([3, 0, [loss]]);
+    expect([reader.seq, reader.rowCount, reader.loss]).toEqual([
+      3,
+      0,
+      [{ ...loss, probe: Probe.TCP_HANDSHAKE }],
+    ]);
     reader.read(batchBytes(4, []), bounds);
     expect([reader.seq, reader.rowCount, reader.loss]).toEqual([4, 0, []]);
   });
@@ -215,6 +219,10 @@ describe('a batch reader', () => {
     for (const changes of [
       { cause: 8 },
       { cause: 0 },
+      { cause: 3 },
+      { cause: 10 },
+      { probe: Probe.LISTENER },
+      { probe: 5 },
       { records: 0 },
       { untilUs: now - 1 },
       { untilUs: now + 1e12 },

@@ -1,3 +1,4 @@
+import { LossCause, Probe } from '@synscope/protocol';
 import { BatchRefusedError } from './batch-refused.error.js';
 import { type ColumnKey, createNumberColumns, MAXIMUM_ROWS, type NumberColumn } from './handshake-columns.js';
 import { malformed, WireReader, WireType } from './wire-reader.js';
@@ -13,8 +14,18 @@ const MAXIMUM_SESSIONS_PER_SET = 64;
 
 const MAXIMUM_LOSS_ENTRIES = 256;
 
-/** LOSS_CAUSE_MAX_RECORDS; LOSS_CAUSE_SEQUENCE_GAP is assigned here, never sent. */
-const LAST_CAUSE_OF_AGENTS = 7;
+/** LOSS_CAUSE_SEQUENCE_GAP is assigned here, never sent; 3 was never given out. */
+const CAUSES_OF_AGENTS: ReadonlySet<number> = new Set([
+  LossCause.RING_FULL,
+  LossCause.PENDING_TABLE_FULL,
+  LossCause.UNFINISHED_AT_DETACH,
+  LossCause.AGENT_BUFFER_FULL,
+  LossCause.PROBE_RESTART,
+  LossCause.MAX_RECORDS,
+  LossCause.TCP_STREAM,
+]);
+
+const PROBES_WITH_LOSS: ReadonlySet<number> = new Set([Probe.TCP_HANDSHAKE, Probe.DNS, Probe.NAME_LOOKUP]);
 
 const ADDRESS_BYTES = 16;
 
@@ -26,6 +37,8 @@ export interface TimeBounds {
 
 export interface ReportedLoss {
   readonly cause: number;
+  /** Whose records. */
+  readonly probe: Probe;
   readonly records: number;
   readonly fromUs: number;
   readonly untilUs: number;
@@ -144,19 +157,22 @@ export class BatchReader {
     if (this.loss.length === MAXIMUM_LOSS_ENTRIES) {
       throw new BatchRefusedError('out_of_range', `loss has more than ${MAXIMUM_LOSS_ENTRIES} entries`);
     }
-    const values = [0, 0, 0, 0, 0];
+    const values = [0, 0, 0, 0, 0, 0];
     while (!reader.done) {
       const tag = reader.tag();
-      if ((tag & 7) === WireType.Varint && tag >>> 3 <= 4) values[tag >>> 3] = reader.varint();
-      else if (tag >>> 3 <= 4) throw malformed(name, `field ${tag >>> 3} has wire type ${tag & 7}`);
+      if ((tag & 7) === WireType.Varint && tag >>> 3 <= 5) values[tag >>> 3] = reader.varint();
+      else if (tag >>> 3 <= 5) throw malformed(name, `field ${tag >>> 3} has wire type ${tag & 7}`);
       else reader.skip(tag & 7);
     }
-    const [, cause = 0, records = 0, fromUs = 0, untilUs = 0] = values;
-    checkRange(`${name}.cause`, cause, 1, LAST_CAUSE_OF_AGENTS);
+    const [, cause = 0, records = 0, fromUs = 0, untilUs = 0, sentProbe = 0] = values;
+    checkOneOf(`${name}.cause`, cause, CAUSES_OF_AGENTS);
+    // Agents from before there were others do not send it.
+    const probe = sentProbe === Probe.UNSPECIFIED ? Probe.TCP_HANDSHAKE : sentProbe;
+    checkOneOf(`${name}.probe`, probe, PROBES_WITH_LOSS);
     checkRange(`${name}.records`, records, 1, Number.MAX_SAFE_INTEGER);
     checkRange(`${name}.from_us`, fromUs, 1, bounds.latestUs);
     checkRange(`${name}.until_us`, untilUs, fromUs, bounds.latestUs);
-    this.loss.push({ cause, records, fromUs, untilUs });
+    this.loss.push({ cause, probe, records, fromUs, untilUs });
   }
 
   #checkHandshakes(bounds: TimeBounds): void {
@@ -251,6 +267,11 @@ function checkRange(name: string, value: number, minimum: number, maximum: numbe
   if (!(value >= minimum && value <= maximum)) {
     throw new BatchRefusedError('out_of_range', `${name} is ${value}, outside ${minimum}–${maximum}`);
   }
+}
+
+function checkOneOf(name: string, value: number, allowed: ReadonlySet<number>): void {
+  if (allowed.has(value)) return;
+  throw new BatchRefusedError('out_of_range', `${name} is ${value}, not one of ${[...allowed].join(', ')}`);
 }
 
 function toIso(microseconds: number): string {

@@ -14,6 +14,8 @@ export interface LossRecord {
   readonly agentId: string;
   readonly bootId: string;
   readonly cause: number;
+  /** Null for batches that never came: they could have held records of any. */
+  readonly probe: number | null;
   readonly records: number | null;
   readonly fromUs: number;
   readonly untilUs: number;
@@ -137,7 +139,7 @@ function reportedLossOf({ agentId, bootId, loss }: PendingBatch): LossRecord[] {
 
 function lossOfGap(agentId: string, bootId: string, gap: SequenceGap): LossRecord {
   // A batch holds any number of records: how many were lost is not known, only how many batches.
-  return { ...gap, agentId, bootId, cause: LossCause.SEQUENCE_GAP, records: null };
+  return { ...gap, agentId, bootId, cause: LossCause.SEQUENCE_GAP, probe: null, records: null };
 }
 
 /** Takes a batch that came after all out of the gap that was recorded for it, and keeps what is left of that gap on either side. */
@@ -170,14 +172,16 @@ async function fillGap(client: ClientBase, agentId: string, bootId: string, seq:
 
 async function insertLoss(client: ClientBase, loss: readonly LossRecord[]): Promise<void> {
   await client.query(
-    `INSERT INTO record_loss (agent_id, boot_id, cause, records, from_at, until_at, first_seq, last_seq)
-     SELECT agent_id, boot_id, cause, records, to_timestamp(from_us / 1e6), to_timestamp(until_us / 1e6), first_seq, last_seq
-       FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-         AS loss (agent_id, boot_id, cause, records, from_us, until_us, first_seq, last_seq)`,
+    `INSERT INTO record_loss (agent_id, boot_id, cause, probe, records, from_at, until_at, first_seq, last_seq)
+     SELECT agent_id, boot_id, cause, probe, records, to_timestamp(from_us / 1e6), to_timestamp(until_us / 1e6), first_seq, last_seq
+       FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                   $8::bigint[], $9::bigint[])
+         AS loss (agent_id, boot_id, cause, probe, records, from_us, until_us, first_seq, last_seq)`,
     [
       loss.map(({ agentId }) => agentId),
       loss.map(({ bootId }) => bootId),
       loss.map(({ cause }) => cause),
+      loss.map(({ probe }) => probe),
       loss.map(({ records }) => records),
       loss.map(({ fromUs }) => fromUs),
       loss.map(({ untilUs }) => untilUs),

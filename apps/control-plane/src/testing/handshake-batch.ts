@@ -1,5 +1,12 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { type Batch, BatchSchema, HandshakeOutcome, HandshakeRole, type LossCause } from '@synscope/protocol';
+import {
+  type Batch,
+  BatchSchema,
+  HandshakeOutcome,
+  HandshakeRole,
+  type LossCause,
+  type Probe,
+} from '@synscope/protocol';
 import fc from 'fast-check';
 import { parse, stringify } from 'uuid';
 
@@ -31,6 +38,8 @@ export interface HandshakeRecord {
 
 export interface LossReport {
   readonly cause: LossCause;
+  /** tcp_handshake if left out. */
+  readonly probe?: Probe;
   readonly records: number;
   readonly fromUs: number;
   readonly untilUs: number;
@@ -86,6 +95,7 @@ export function batchOf(
     seq: BigInt(seq),
     loss: loss.map((entry) => ({
       cause: entry.cause,
+      ...(entry.probe !== undefined && { probe: entry.probe }),
       records: BigInt(entry.records),
       fromUs: BigInt(entry.fromUs),
       untilUs: BigInt(entry.untilUs),

@@ -7,6 +7,7 @@ import { joinTokens } from './0021-join-tokens.js';
 import { agents } from './0022-agents.js';
 import { traceSessions } from './0023-trace-sessions.js';
 import { handshakes } from './0030-handshakes.js';
+import { dns } from './0031-dns.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   agents,
   traceSessions,
   handshakes,
+  dns,
 ];
