@@ -19,7 +19,7 @@ static __always_inline void client_begins(struct bpf_sock_ops *ctx)
 	struct attempt attempt = {};
 	struct endpoints ends;
 
-	if (!filters[generation()].role_slots[ROLE_CLIENT])
+	if (!filters[generation()].end_slots[ROLE_CLIENT])
 		return;
 	endpoints_of_sockops(ctx, &ends);
 	attempt.slots = candidate_slots(ROLE_CLIENT, &ends);

@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Finished records on their way out, and the count of what was lost. */
-#ifndef SYNSCOPE_RECORDS_BPF_H
-#define SYNSCOPE_RECORDS_BPF_H
+/* Finished handshakes on their way out. */
+#ifndef SYNSCOPE_HANDSHAKE_RECORDS_BPF_H
+#define SYNSCOPE_HANDSHAKE_RECORDS_BPF_H
 
 #include "../handshake.h"
-
-/* Userspace is woken when this much waits; below, the loader's own timer fetches it. One wake-up per record costs more than all else. */
-#define WAKEUP_BYTES (256 * 1024)
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 2 * 1024 * 1024); /* the loader sets it */
-} records SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct counters);
-} counts SEC(".maps");
-
-static __always_inline struct counters *counters(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&counts, &zero);
-}
+#include "../records.bpf.h"
 
 /*
  * Space for one record, or NULL, counted; the caller fills it and calls submit_record(). What was emitted is counted there and not here, lest the
@@ -46,12 +25,12 @@ static __always_inline struct handshake_record *reserve_record(void)
 
 static __always_inline void submit_record(struct handshake_record *record)
 {
-	__u64 waiting = bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA);
+	__u64 wakeup = wakeup_flag();
 	struct counters *c = counters();
 
 	if (c)
 		c->emitted++;
-	bpf_ringbuf_submit(record, waiting >= WAKEUP_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(record, wakeup);
 }
 
 static __always_inline void set_endpoints(struct handshake_record *record, const struct endpoints *ends)
@@ -61,14 +40,6 @@ static __always_inline void set_endpoints(struct handshake_record *record, const
 	record->local_port = ends->local_port;
 	record->remote_port = ends->remote_port;
 	record->reserved = 0;
-}
-
-static __always_inline void count_table_full(void)
-{
-	struct counters *c = counters();
-
-	if (c)
-		c->pending_table_full++;
 }
 
 #endif

@@ -74,9 +74,6 @@ void cost_append(struct json *json, struct bpf_program *const programs[], size_t
 		struct bpf_prog_info info = {};
 		__u32 size = sizeof(info);
 
-		/* One program on two maps is one program. */
-		if (i && programs[i] == programs[i - 1])
-			continue;
 		if (program < 0 || bpf_obj_get_info_by_fd(program, &info, &size))
 			continue;
 		run_time += info.run_time_ns;

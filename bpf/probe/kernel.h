@@ -14,6 +14,8 @@ struct kernel_options {
 	__u32 ring_bytes;           /* power of two, at least a page */
 	__u32 pending_max;          /* size of the tables of unfinished handshakes, a power of two */
 	__u64 accept_deadline_ns;   /* a server's record waits this long for accept() */
+	__u32 dns_pending_max;      /* size of the table of unanswered DNS queries, a power of two */
+	__u64 dns_deadline_ns;      /* a query without an answer for so long is unanswered */
 	__u32 cost_sample_seconds;  /* of attached time for which the kernel measures our run time; 0 = not at all */
 };
 
@@ -24,15 +26,19 @@ void kernel_capabilities(struct json *json);
 /* Puts the slots in force, attaching or detaching as needed, and appends what FRAME_CONFIGURED says behind its revision. */
 void kernel_configure(const struct slots *slots, struct json *json);
 bool kernel_attached(void);
-/* Readable when more than WAKEUP_BYTES of records wait; −1 if nothing is loaded. */
+/* Appends "attached" and "hooks" of FRAME_CONFIGURED. */
+void kernel_hooks(struct json *json);
+/* Readable when an observer's ring asks for a reader. */
 int kernel_ring_descriptor(void);
-/* Hands all waiting records to output_handshake(). */
+/* For observers: adds a ring's descriptor, until it is closed. Returns 0 or a negative errno. */
+int kernel_watch_ring(int descriptor);
+/* Writes all waiting records. */
 void kernel_consume(void);
-/* Ends server handshakes whose socket is gone or that nobody accepts. */
+/* About every second while attached: ends what nothing else will end. */
 void kernel_sweep(void);
 /* Appends the members of FRAME_STATS that the kernel knows. */
 void kernel_stats(struct json *json);
-/* Detaches, reports what waits and unloads. */
+/* Detaches and reports what waits. */
 void kernel_end(void);
 
 #endif

@@ -37,6 +37,8 @@ static const char usage[] =
 	"  --cgroup PATH               cgroup v2 folder whose sockets are watched (default: where cgroup v2 is mounted)\n"
 	"  --ring-bytes N              kernel ring buffer, a power of two of at least 4096 (default 2097152)\n"
 	"  --pending-max N             size of each side's table of unfinished handshakes, a power of two (default 16384)\n"
+	"  --dns-pending-max N         size of the table of DNS queries without an answer, a power of two (default 32768)\n"
+	"  --dns-deadline-ms N         a DNS query without an answer for so long is unanswered (default 30000)\n"
 	"  --accept-deadline-ms N      a server's record waits at most this long for accept() (default 60000)\n"
 	"  --cost-sample-seconds N     of attached time for which the kernel measures the programs' run time (default 30, 0 = never)\n"
 	"  --print-layout              print the wire's structs and constants as JSON and end\n"
@@ -63,6 +65,7 @@ static void parse_arguments(int count, char **arguments, struct kernel_options *
 	static const struct option known[] = {
 		{"cgroup", required_argument, NULL, 'c'},         {"ring-bytes", required_argument, NULL, 'r'},
 		{"pending-max", required_argument, NULL, 'p'},    {"accept-deadline-ms", required_argument, NULL, 'a'},
+		{"dns-pending-max", required_argument, NULL, 'd'},{"dns-deadline-ms", required_argument, NULL, 'u'},
 		{"cost-sample-seconds", required_argument, NULL, 's'}, {"print-layout", no_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'v'},              {"help", no_argument, NULL, 'h'},
 		{},
@@ -89,6 +92,16 @@ static void parse_arguments(int count, char **arguments, struct kernel_options *
 			if (!parse_number(optarg, 1, 86400000, &number))
 				refuse("accept-deadline-ms", optarg, "milliseconds from 1 to 86400000");
 			options->accept_deadline_ns = number * 1000000;
+			break;
+		case 'd':
+			if (!parse_number(optarg, 4, 1U << 24, &number) || number & (number - 1))
+				refuse("dns-pending-max", optarg, "a power of two from 4 to 16777216");
+			options->dns_pending_max = (__u32)number;
+			break;
+		case 'u':
+			if (!parse_number(optarg, 1, 3600000, &number))
+				refuse("dns-deadline-ms", optarg, "milliseconds from 1 to 3600000");
+			options->dns_deadline_ns = number * 1000000;
 			break;
 		case 's':
 			if (!parse_number(optarg, 0, 86400, &number))
@@ -174,7 +187,8 @@ static void handle_configure(const void *payload, size_t length, int timer)
 	json_begin(&answer);
 	json_format(&answer, "{\"revision\":%u,", slots.revision);
 	if (wrong) {
-		json_format(&answer, "\"attached\":%s,\"hooks\":[],\"errors\":[{\"slot\":null,\"message\":", kernel_attached() ? "true" : "false");
+		kernel_hooks(&answer);
+		json_format(&answer, ",\"errors\":[{\"slot\":null,\"probe\":null,\"message\":");
 		json_string(&answer, wrong);
 		json_format(&answer, "}]");
 	} else {
@@ -268,6 +282,8 @@ int main(int count, char **arguments)
 		.ring_bytes = 2 * 1024 * 1024,
 		.pending_max = 16384,
 		.accept_deadline_ns = 60000000000ULL,
+		.dns_pending_max = 32768,
+		.dns_deadline_ns = 30000000000ULL,
 		.cost_sample_seconds = 30,
 	};
 	int error;

@@ -11,14 +11,15 @@
 #include "clock.h"
 
 /* About 128 KiB: two pipe buffers' worth, so that a busy host pays few writes. */
-#define RECORDS_PER_FRAME 1024
+#define FRAME_RECORDS_BYTES (128 * 1024)
 
+/* The frame of records under way: one kind at a time, since nearly always one kind comes in long runs. */
 static struct {
 	struct frame_header frame;
-	struct handshakes_header header;
-	struct handshake_record records[RECORDS_PER_FRAME];
-} handshakes;
-static size_t record_count;
+	struct records_header header;
+	char records[FRAME_RECORDS_BYTES];
+} under_way;
+static size_t record_bytes;
 
 /* The agent is gone, or broken: without a reader the probe has no purpose, and the kernel detaches everything with its last descriptor. */
 static void write_all(const void *bytes, size_t length)
@@ -41,20 +42,21 @@ static void write_all(const void *bytes, size_t length)
 
 void output_flush(void)
 {
-	if (!record_count)
+	if (!record_bytes)
 		return;
-	handshakes.frame.length = sizeof(handshakes.header) + record_count * sizeof(handshakes.records[0]);
-	handshakes.frame.type = FRAME_HANDSHAKES;
-	handshakes.header.wall_offset_ns = clock_wall_offset_ns();
-	write_all(&handshakes, sizeof(handshakes.frame) + handshakes.frame.length);
-	record_count = 0;
+	under_way.frame.length = (__u32)(sizeof(under_way.header) + record_bytes);
+	under_way.header.wall_offset_ns = clock_wall_offset_ns();
+	write_all(&under_way, sizeof(under_way.frame) + under_way.frame.length);
+	record_bytes = 0;
 }
 
-void output_handshake(const struct handshake_record *record)
+void output_record(enum frame_type type, const void *record, size_t size)
 {
-	handshakes.records[record_count++] = *record;
-	if (record_count == RECORDS_PER_FRAME)
+	if (record_bytes + size > sizeof(under_way.records) || under_way.frame.type != type)
 		output_flush();
+	under_way.frame.type = (__u16)type;
+	memcpy(under_way.records + record_bytes, record, size);
+	record_bytes += size;
 }
 
 void json_begin(struct json *json)

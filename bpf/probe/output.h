@@ -9,9 +9,9 @@
 
 #include "../probe_wire.h"
 
-/* Appends a record to the handshakes frame under way; writes the frame when it is full. */
-void output_handshake(const struct handshake_record *record);
-/* Writes the handshakes frame under way, if it holds anything. */
+/* Appends a record to the frame under way; writes the frame when it is full or of another type. */
+void output_record(enum frame_type type, const void *record, size_t size);
+/* Writes the frame of records under way, if it holds anything. */
 void output_flush(void);
 
 /*

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The agent's slots, parsed and turned into the kernel's filter. */
+/* The agent's slots, parsed. */
 #ifndef SYNSCOPE_SLOTS_H
 #define SYNSCOPE_SLOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-#include "../handshake.h"
+#include "../probe_wire.h"
 
 /* One slot with its lists; the pointers lead into the payload it was parsed from. */
 struct slot {
 	struct configure_slot spec;
-	const unsigned char *remote_ports;    /* unaligned __u16 */
-	const unsigned char *local_ports;     /* unaligned __u16 */
-	const unsigned char *remote_prefixes; /* struct address_prefix */
-	const char *process_names;            /* PROCESS_NAME_LENGTH each */
+	const unsigned char *remote_ports;        /* unaligned __u16 */
+	const unsigned char *local_ports;         /* unaligned __u16 */
+	const unsigned char *remote_prefixes;     /* struct address_prefix */
+	const unsigned char *process_names;       /* PROCESS_NAME_LENGTH each */
+	const unsigned char *dns_ports;           /* unaligned __u16 */
+	const unsigned char *dns_server_prefixes; /* struct address_prefix */
+	const unsigned char *query_types;         /* unaligned __u16 */
+	const unsigned char *response_codes;      /* unaligned __u16 */
+	const unsigned char *query_names;         /* a length byte before each */
+	const unsigned char *query_name_suffixes; /* a length byte before each */
 };
 
 struct slots {
@@ -25,15 +32,11 @@ struct slots {
 /* Returns NULL, or what is wrong with the payload: a sentence valid until the next call. */
 const char *slots_parse(struct slots *slots, const void *payload, size_t length);
 
-struct filter_maps {
-	int port_slots;
-	int prefix_slots;
-	int process_name_slots;
-};
+static inline bool slot_has_probe(const struct slot *slot, enum probe probe)
+{
+	return slot->spec.probes & (1U << (probe - 1));
+}
 
-/* Fills `filter` and the maps' entries of `generation`, which must be empty. Returns 0 or a negative errno. */
-int slots_install(const struct slots *slots, struct filter *filter, const struct filter_maps *maps, __u32 generation);
-/* Removes the maps' entries of `generation`. */
-void slots_remove(const struct filter_maps *maps, __u32 generation);
+bool slots_want(const struct slots *slots, enum probe probe);
 
 #endif
