@@ -3,13 +3,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DatabasePool } from '../database/database-pool.js';
 import { IngestService } from '../ingest/ingest.service.js';
-import {
-  batchBytes,
-  type HandshakeRecord,
-  handshakeRecord,
-  ipv4,
-  TEST_SESSION_ID,
-} from '../testing/handshake-batch.js';
+import { batchBytes, type HandshakeRecord, handshakeRecord } from '../testing/handshake-batch.js';
+import { ipv4, TEST_SESSION_ID } from '../testing/record-columns.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
 
 const web = '0198c0de-0000-7000-8000-000000000001';

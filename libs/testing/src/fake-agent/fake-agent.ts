@@ -128,7 +128,11 @@ export class FakeAgent {
       hostname: 'fake-host',
       kernel: '6.1.0-fake',
       architecture: 'x86_64',
-      capabilities: [{ name: 'tcp_handshake.client', available: true, detail: '' }],
+      capabilities: ['tcp_handshake.client', 'dns.client', 'dns.resolver', 'name_lookup'].map((name) => ({
+        name,
+        available: true,
+        detail: '',
+      })),
       ...this.options.hello,
       ...changes,
     });

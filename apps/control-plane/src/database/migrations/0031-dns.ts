@@ -20,12 +20,12 @@ export const dns: Migration = {
       query_class integer NOT NULL,
       message_id integer NOT NULL,
       answer_count integer,
+      attempt integer,
       -- DnsSide, DnsTransport and DnsOutcome of proto/synscope/agent/v1/session.proto.
       side smallint NOT NULL,
       transport smallint NOT NULL,
       outcome smallint NOT NULL,
       response_code smallint,
-      attempt smallint,
       -- DnsQueryColumns.flags of proto/synscope/agent/v1/records.proto.
       flags smallint NOT NULL,
       id uuid NOT NULL,
@@ -57,8 +57,8 @@ export const dns: Migration = {
       pid integer,
       -- 0, or EAI_… of netdb.h.
       result_code integer NOT NULL,
-      -- ai_family of the hints; 0 is any.
-      family smallint NOT NULL,
+      -- ai_family of the hints, which is whatever the application gave; 0 is any.
+      family integer NOT NULL,
       -- NameLookupColumns.flags of proto/synscope/agent/v1/records.proto.
       flags smallint NOT NULL,
       id uuid NOT NULL,
