@@ -1,82 +1,18 @@
+import { FRAME_PAYLOAD_MAX, FrameType, PROCESS_NAME_LENGTH, ProbeNumber, SLOT_COUNT } from './constants.js';
+import { structs } from './layout.js';
 import {
-  FRAME_PAYLOAD_MAX,
-  FrameType,
-  OUTCOME_LAST,
-  PROCESS_NAME_LENGTH,
-  SLOT_COUNT,
-  SLOT_PORTS_MAX,
-  SLOT_PREFIXES_MAX,
-  SLOT_PROCESS_NAMES_MAX,
-  structs,
-} from './layout.js';
-
-/** An address of 4 or 16 bytes in network order, and how many of its leading bits count (0–32 or 0–128). */
-export interface AddressPrefixSpec {
-  readonly address: Uint8Array;
-  readonly length: number;
-}
-
-/** One session slot as the kernel is to filter it. Fields are ANDed, values of a list ORed, an empty list matches all. */
-export interface SlotSpec {
-  /** 0–63. */
-  readonly slot: number;
-  /** Nanoseconds. */
-  readonly minLatencyNs: bigint;
-  /** 0–0xffffffff; the latter keeps all. */
-  readonly sampleThreshold: number;
-  /** 1 = client, 2 = server. */
-  readonly roles: readonly number[];
-  /** 1–6, enum handshake_outcome. */
-  readonly outcomes: readonly number[];
-  /** 1–65535, at most 64. */
-  readonly remotePorts: readonly number[];
-  readonly localPorts: readonly number[];
-  /** At most 64. */
-  readonly remotePrefixes: readonly AddressPrefixSpec[];
-  /** At most 15 bytes of UTF-8 each, at most 32. */
-  readonly processNames: readonly string[];
-}
-
-/** A value that the kernel's filter cannot hold. `field` is its path within SlotSpec. */
-export class SlotSpecError extends Error {
-  override readonly name = 'SlotSpecError';
-  constructor(
-    readonly field: string,
-    problem: string,
-  ) {
-    super(`${field} ${problem}`);
-  }
-}
-
-/** Throws SlotSpecError for the first field that is out of range. */
-export function checkSlotSpec(spec: SlotSpec): void {
-  integer('slot', spec.slot, 0, SLOT_COUNT - 1);
-  if (spec.minLatencyNs < 0n || spec.minLatencyNs >= 1n << 64n) {
-    throw new SlotSpecError('minLatencyNs', `is ${spec.minLatencyNs}, not within 0–2^64−1`);
-  }
-  integer('sampleThreshold', spec.sampleThreshold, 0, 0xffffffff);
-  spec.roles.forEach((role, i) => {
-    integer(`roles[${i}]`, role, 1, 2);
-  });
-  spec.outcomes.forEach((outcome, i) => {
-    integer(`outcomes[${i}]`, outcome, 1, OUTCOME_LAST);
-  });
-  checkPorts('remotePorts', spec.remotePorts);
-  checkPorts('localPorts', spec.localPorts);
-  atMost('remotePrefixes', spec.remotePrefixes.length, SLOT_PREFIXES_MAX);
-  spec.remotePrefixes.forEach((prefix, i) => {
-    checkPrefix(`remotePrefixes[${i}]`, prefix);
-  });
-  atMost('processNames', spec.processNames.length, SLOT_PROCESS_NAMES_MAX);
-  spec.processNames.forEach((name, i) => {
-    checkProcessName(`processNames[${i}]`, name);
-  });
-}
+  type AddressPrefixSpec,
+  checkCount,
+  checkInteger,
+  checkSlotSpec,
+  type SlotSpec,
+  SlotSpecError,
+} from './slot-spec.js';
 
 /** The whole FRAME_CONFIGURE, header included. Throws SlotSpecError. */
 export function encodeConfigure(revision: number, slots: readonly SlotSpec[]): Buffer {
-  integer('revision', revision, 0, 0xffffffff);
-  atMost('slots', slots.length, SLOT_COUNT);
+  checkInteger('revision', revision, 0, 0xffffffff);
+  checkCount('slots', slots.length, SLOT_COUNT);
   const taken = new Set<number>();
   for (const spec of slots) {
     checkSlotSpec(spec);
@@ -85,7 +21,7 @@ export function encodeConfigure(revision: number, slots: readonly SlotSpec[]): B
   }
 
   const header = structs.frame_header;
-  const length = slots.reduce<number>((sum, spec) => sum + slotSize(spec), structs.configure_header.size);
+  const length = configurePayloadSize(slots);
   if (length > FRAME_PAYLOAD_MAX) throw new SlotSpecError('slots', `need ${length} bytes, too long a frame`);
   const frame = Buffer.alloc(header.size + length);
   frame.writeUInt32LE(length, header.fields.length.offset);
@@ -97,12 +33,26 @@ export function encodeConfigure(revision: number, slots: readonly SlotSpec[]): B
   return frame;
 }
 
+/** Bytes that these slots need; more than FRAME_PAYLOAD_MAX the probe does not take. 64 slots with full lists of names need twice that. */
+export function configurePayloadSize(slots: readonly SlotSpec[]): number {
+  return slots.reduce<number>((sum, spec) => sum + slotSize(spec), structs.configure_header.size);
+}
+
 function slotSize(spec: SlotSpec): number {
+  const numbers =
+    spec.remotePorts.length +
+    spec.localPorts.length +
+    spec.dnsPorts.length +
+    spec.queryTypes.length +
+    spec.responseCodes.length;
+  const prefixes = spec.remotePrefixes.length + spec.dnsServerPrefixes.length;
+  const names = [...spec.queryNames, ...spec.queryNameSuffixes];
   return (
     structs.configure_slot.size +
-    2 * (spec.remotePorts.length + spec.localPorts.length) +
-    structs.address_prefix.size * spec.remotePrefixes.length +
-    PROCESS_NAME_LENGTH * spec.processNames.length
+    2 * numbers +
+    structs.address_prefix.size * prefixes +
+    PROCESS_NAME_LENGTH * spec.processNames.length +
+    names.reduce((sum, name) => sum + 1 + name.length, 0)
   );
 }
 
@@ -111,21 +61,49 @@ function writeSlot(frame: Buffer, start: number, spec: SlotSpec): number {
   frame.writeBigUInt64LE(spec.minLatencyNs, start + fields.min_latency_ns.offset);
   frame.writeUInt32LE(spec.sampleThreshold, start + fields.sample_threshold.offset);
   frame.writeUInt8(spec.slot, start + fields.slot.offset);
+  frame.writeUInt8(bits(spec.probes.map((probe) => ProbeNumber[probe])), start + fields.probes.offset);
   frame.writeUInt8(bits(spec.roles), start + fields.roles.offset);
+  frame.writeUInt8(bits(spec.dnsSides), start + fields.dns_sides.offset);
   frame.writeUInt16LE(bits(spec.outcomes), start + fields.outcomes.offset);
+  frame.writeUInt16LE(bits(spec.dnsOutcomes), start + fields.dns_outcomes.offset);
   frame.writeUInt16LE(spec.remotePorts.length, start + fields.remote_port_count.offset);
   frame.writeUInt16LE(spec.localPorts.length, start + fields.local_port_count.offset);
   frame.writeUInt16LE(spec.remotePrefixes.length, start + fields.remote_prefix_count.offset);
   frame.writeUInt16LE(spec.processNames.length, start + fields.process_name_count.offset);
-  let position = start + size;
-  for (const port of spec.remotePorts) position = frame.writeUInt16LE(port, position);
-  for (const port of spec.localPorts) position = frame.writeUInt16LE(port, position);
+  frame.writeUInt16LE(spec.dnsPorts.length, start + fields.dns_port_count.offset);
+  frame.writeUInt16LE(spec.dnsServerPrefixes.length, start + fields.dns_server_prefix_count.offset);
+  frame.writeUInt16LE(spec.queryTypes.length, start + fields.query_type_count.offset);
+  frame.writeUInt16LE(spec.responseCodes.length, start + fields.response_code_count.offset);
+  frame.writeUInt16LE(spec.queryNames.length, start + fields.query_name_count.offset);
+  frame.writeUInt16LE(spec.queryNameSuffixes.length, start + fields.query_name_suffix_count.offset);
+  return writeLists(frame, start + size, spec);
+}
+
+/** In the order of their counts. */
+function writeLists(frame: Buffer, start: number, spec: SlotSpec): number {
+  let position = writeNumbers(frame, start, spec.remotePorts);
+  position = writeNumbers(frame, position, spec.localPorts);
   for (const prefix of spec.remotePrefixes) position = writePrefix(frame, position, prefix);
   for (const name of spec.processNames) {
     frame.write(name, position, 'utf8');
     position += PROCESS_NAME_LENGTH;
   }
+  position = writeNumbers(frame, position, spec.dnsPorts);
+  for (const prefix of spec.dnsServerPrefixes) position = writePrefix(frame, position, prefix);
+  position = writeNumbers(frame, position, spec.queryTypes);
+  position = writeNumbers(frame, position, spec.responseCodes);
+  for (const name of spec.queryNames) position = writeQueryName(frame, position, name);
+  for (const name of spec.queryNameSuffixes) position = writeQueryName(frame, position, name);
   return position;
+}
+
+function writeNumbers(frame: Buffer, start: number, values: readonly number[]): number {
+  return values.reduce((position, value) => frame.writeUInt16LE(value, position), start);
+}
+
+function writeQueryName(frame: Buffer, start: number, name: string): number {
+  const position = frame.writeUInt8(name.length, start);
+  return position + frame.write(name, position, 'latin1');
 }
 
 function writePrefix(frame: Buffer, start: number, prefix: AddressPrefixSpec): number {
@@ -146,41 +124,4 @@ function writePrefix(frame: Buffer, start: number, prefix: AddressPrefixSpec): n
 /** Bit (value − 1) for each value. */
 function bits(values: readonly number[]): number {
   return values.reduce((set, value) => set | (1 << (value - 1)), 0);
-}
-
-function checkPorts(field: string, ports: readonly number[]): void {
-  atMost(field, ports.length, SLOT_PORTS_MAX);
-  ports.forEach((port, i) => {
-    integer(`${field}[${i}]`, port, 1, 65535);
-  });
-}
-
-function checkPrefix(field: string, prefix: AddressPrefixSpec): void {
-  const bytes = prefix.address.length;
-  if (bytes !== 4 && bytes !== 16)
-    throw new SlotSpecError(`${field}.address`, `has ${bytes} bytes, not 4 or 16`);
-  integer(`${field}.length`, prefix.length, 0, bytes * 8);
-  for (let bit = prefix.length; bit < bytes * 8; bit++) {
-    if (((prefix.address[bit >> 3] as number) & (0x80 >> (bit & 7))) !== 0) {
-      throw new SlotSpecError(`${field}.address`, `has bits set beyond its length of ${prefix.length}`);
-    }
-  }
-}
-
-function checkProcessName(field: string, name: string): void {
-  const bytes = Buffer.byteLength(name);
-  if (bytes < 1 || bytes >= PROCESS_NAME_LENGTH) {
-    throw new SlotSpecError(field, `has ${bytes} bytes; the kernel's process names have 1–15`);
-  }
-  if (name.includes('\0')) throw new SlotSpecError(field, 'contains a NUL');
-}
-
-function integer(field: string, value: number, least: number, most: number): void {
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new SlotSpecError(field, `is ${value}, not an integer within ${least}–${most}`);
-  }
-}
-
-function atMost(field: string, length: number, most: number): void {
-  if (length > most) throw new SlotSpecError(field, `has ${length} entries; at most ${most} fit`);
 }

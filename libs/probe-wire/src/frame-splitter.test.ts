@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { FRAME_PAYLOAD_MAX } from './constants.js';
 import { FrameSplitter } from './frame-splitter.js';
-import { FRAME_PAYLOAD_MAX } from './layout.js';
 import { ProbeWireError } from './probe-wire-error.js';
 
 interface Frame {

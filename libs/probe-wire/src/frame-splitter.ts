@@ -1,4 +1,5 @@
-import { FRAME_PAYLOAD_MAX, structs } from './layout.js';
+import { FRAME_PAYLOAD_MAX } from './constants.js';
+import { structs } from './layout.js';
 import { ProbeWireError } from './probe-wire-error.js';
 
 /**

@@ -20,7 +20,7 @@ function record(values: Partial<Record<keyof typeof field, bigint>>): Buffer {
 }
 
 function payload(wallOffsetNs: bigint, ...records: Buffer[]): Buffer {
-  const header = Buffer.alloc(structs.handshakes_header.size);
+  const header = Buffer.alloc(structs.records_header.size);
   header.writeBigInt64LE(wallOffsetNs, 0);
   return Buffer.concat([header, ...records]);
 }
@@ -120,7 +120,8 @@ describe('HandshakeCursor', () => {
 
   it('refuses a frame that holds no whole number of records', () => {
     const cursor = new HandshakeCursor();
-    expect(() => cursor.reset(Buffer.alloc(8 + 127))).toThrow(ProbeWireError);
-    expect(() => cursor.reset(Buffer.alloc(4))).toThrow(ProbeWireError);
+    for (const bytes of [4, 8 + 127, 8 + 129]) {
+      expect(() => cursor.reset(Buffer.alloc(bytes))).toThrow(ProbeWireError);
+    }
   });
 });

@@ -1,10 +1,20 @@
+export { configurePayloadSize, encodeConfigure } from './configure.js';
 export {
-  type AddressPrefixSpec,
-  checkSlotSpec,
-  encodeConfigure,
-  type SlotSpec,
-  SlotSpecError,
-} from './configure.js';
+  DnsFlag,
+  FRAME_PAYLOAD_MAX,
+  FrameType,
+  OUTCOME_LAST,
+  PROBE_NAMES,
+  PROBE_WIRE_VERSION,
+  PROCESS_NAME_LENGTH,
+  type ProbeName,
+  PUBLIC_FLAGS_MASK,
+  RecordFlag,
+  SLOT_COUNT,
+  UNKNOWN_U16,
+  UNKNOWN_U32,
+} from './constants.js';
+export { DnsQueryCursor } from './dns-query-cursor.js';
 export { type FrameHandler, FrameSplitter } from './frame-splitter.js';
 export { HandshakeCursor } from './handshake-cursor.js';
 export {
@@ -17,23 +27,16 @@ export {
   parseHello,
   parseStats,
 } from './json-frames.js';
-export {
-  constants,
-  type FieldLayout,
-  FRAME_PAYLOAD_MAX,
-  FrameType,
-  OUTCOME_LAST,
-  PROBE_WIRE_VERSION,
-  PROCESS_NAME_LENGTH,
-  PUBLIC_FLAGS_MASK,
-  RecordFlag,
-  SLOT_COUNT,
-  SLOT_PORTS_MAX,
-  SLOT_PREFIXES_MAX,
-  SLOT_PROCESS_NAMES_MAX,
-  type StructLayout,
-  structs,
-  UNKNOWN_U16,
-  UNKNOWN_U32,
-} from './layout.js';
+export { structs } from './layout.js';
+export { NameLookupCursor } from './name-lookup-cursor.js';
 export { ProbeWireError } from './probe-wire-error.js';
+export { ReceiveQueueDropCursor } from './receive-queue-drop-cursor.js';
+export { RecordCursor } from './record-cursor.js';
+export {
+  type AddressPrefixSpec,
+  checkSlotSpec,
+  MATCH_ALL,
+  type SlotFilter,
+  type SlotSpec,
+  SlotSpecError,
+} from './slot-spec.js';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PROBE_NAMES, SLOT_COUNT } from './constants.js';
 import { ProbeWireError } from './probe-wire-error.js';
 
 // Plain numbers where the probe sends nanoseconds: wall offsets are beyond 2^53, and their last few hundred nanoseconds do not matter here.
@@ -13,15 +14,26 @@ const helloSchema = z.object({
 });
 export type ProbeHello = z.infer<typeof helloSchema>;
 
+const probeLossSchema = z.object({ ringFull: count, pendingTableFull: count, unfinishedAtDetach: count });
+
+const probeCountersSchema = z.object({
+  /** Records that the kernel programs made for a session, and those of them that the ring buffer took. */
+  offered: count,
+  emitted: count,
+  loss: probeLossSchema,
+});
+
 const statsSchema = z.object({
   monotonicNs: count,
   wallOffsetNs: z.number(),
-  offered: count,
-  emitted: count,
-  loss: z.object({
-    ringFull: count,
-    pendingTableFull: count,
-    unfinishedAtDetach: count,
+  probes: z.object({
+    tcp_handshake: probeCountersSchema,
+    dns: probeCountersSchema.extend({
+      loss: probeLossSchema.extend({ tcpStream: count }),
+      /** What was on a DNS port and is no query or answer that a record could be of. */
+      ignored: z.object({ malformed: count, unsolicited: count }),
+    }),
+    name_lookup: probeCountersSchema,
   }),
   bpf: z.object({ runTimeNs: count.nullable(), runCount: count.nullable(), sampledNs: count.nullable() }),
   residentBytes: count,
@@ -30,11 +42,26 @@ const statsSchema = z.object({
 /** Cumulative since the probe started. */
 export type ProbeStats = z.infer<typeof statsSchema>;
 
+const hookNames = z.array(z.string()).optional();
+
 const configuredSchema = z.object({
   revision: count,
   attached: z.boolean(),
-  hooks: z.array(z.string()),
-  errors: z.array(z.object({ slot: z.number().int().min(0).max(63).nullable(), message: z.string() })),
+  /** Of each probe that is attached. */
+  hooks: z.object({ tcp_handshake: hookNames, dns: hookNames, name_lookup: hookNames }),
+  /** `slot` null: concerns every slot with `probe`, or all if that is null too. */
+  errors: z.array(
+    z.object({
+      slot: z
+        .number()
+        .int()
+        .min(0)
+        .max(SLOT_COUNT - 1)
+        .nullable(),
+      probe: z.enum(PROBE_NAMES).nullable(),
+      message: z.string(),
+    }),
+  ),
 });
 export type ProbeConfigured = z.infer<typeof configuredSchema>;
 

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { constants, PROBE_WIRE_VERSION, structs } from './layout.js';
+import { constants, PROBE_WIRE_VERSION } from './constants.js';
+import { structs } from './layout.js';
 
 const PROBE = fileURLToPath(new URL('../../../bpf/.build/synscope-probe', import.meta.url));
 

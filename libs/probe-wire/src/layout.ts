@@ -1,6 +1,6 @@
 /**
- * bpf/probe_wire.h in TypeScript: what `synscope-probe --print-layout` prints, as constants. layout.test.ts holds the two against
- * each other, so that a field cannot move on one side only.
+ * The structs of bpf/probe_wire.h in TypeScript: what `synscope-probe --print-layout` prints. layout.test.ts holds the two against each
+ * other, so that a field cannot move on one side only.
  */
 
 export interface FieldLayout {
@@ -14,45 +14,6 @@ export interface StructLayout {
   readonly fields: Readonly<Record<string, FieldLayout>>;
 }
 
-export const PROBE_WIRE_VERSION = 1;
-
-export const FrameType = {
-  hello: 1,
-  handshakes: 2,
-  stats: 3,
-  configured: 4,
-  diagnostic: 5,
-  configure: 16,
-} as const;
-
-/** Bytes; a longer payload is a protocol error. */
-export const FRAME_PAYLOAD_MAX = 1 << 20;
-
-export const SLOT_COUNT = 64;
-export const SLOT_PORTS_MAX = 64;
-export const SLOT_PREFIXES_MAX = 64;
-export const SLOT_PROCESS_NAMES_MAX = 32;
-/** TASK_COMM_LEN of include/linux/sched.h, with its NUL. */
-export const PROCESS_NAME_LENGTH = 16;
-
-export const UNKNOWN_U32 = 0xffffffff;
-export const UNKNOWN_U16 = 0xffff;
-
-export const RecordFlag = {
-  synCookie: 1,
-  fastOpen: 2,
-  mptcp: 4,
-  notYetAccepted: 8,
-  simultaneousOpen: 16,
-  clientIsnKnown: 256,
-  serverIsnKnown: 512,
-} as const;
-
-/** The bits of `flags` that HandshakeColumns.flags of the agent protocol knows too. */
-export const PUBLIC_FLAGS_MASK = 0xff;
-
-export const OUTCOME_LAST = 6;
-
 const frameHeader = {
   size: 8,
   fields: {
@@ -62,7 +23,7 @@ const frameHeader = {
   },
 } as const satisfies StructLayout;
 
-const handshakesHeader = {
+const recordsHeader = {
   size: 8,
   fields: {
     wall_offset_ns: { offset: 0, size: 8 },
@@ -97,6 +58,79 @@ const handshakeRecord = {
   },
 } as const satisfies StructLayout;
 
+const dnsQueryRecord = {
+  size: 384,
+  fields: {
+    observed_ns: { offset: 0, size: 8 },
+    slots: { offset: 8, size: 8 },
+    elapsed_ns: { offset: 16, size: 8 },
+    lookup_id: { offset: 24, size: 8 },
+    cgroup_id: { offset: 32, size: 8 },
+    client_address: { offset: 40, size: 16 },
+    server_address: { offset: 56, size: 16 },
+    revision: { offset: 72, size: 4 },
+    netns: { offset: 76, size: 4 },
+    pid: { offset: 80, size: 4 },
+    client_port: { offset: 84, size: 2 },
+    server_port: { offset: 86, size: 2 },
+    query_type: { offset: 88, size: 2 },
+    query_class: { offset: 90, size: 2 },
+    message_id: { offset: 92, size: 2 },
+    response_code: { offset: 94, size: 2 },
+    answer_count: { offset: 96, size: 2 },
+    attempt: { offset: 98, size: 2 },
+    flags: { offset: 100, size: 2 },
+    side: { offset: 102, size: 1 },
+    transport: { offset: 103, size: 1 },
+    outcome: { offset: 104, size: 1 },
+    name_length: { offset: 105, size: 1 },
+    reserved: { offset: 106, size: 6 },
+    process_name: { offset: 112, size: 16 },
+    name: { offset: 128, size: 256 },
+  },
+} as const satisfies StructLayout;
+
+const nameLookupRecord = {
+  size: 328,
+  fields: {
+    observed_ns: { offset: 0, size: 8 },
+    slots: { offset: 8, size: 8 },
+    latency_ns: { offset: 16, size: 8 },
+    cgroup_id: { offset: 24, size: 8 },
+    revision: { offset: 32, size: 4 },
+    netns: { offset: 36, size: 4 },
+    pid: { offset: 40, size: 4 },
+    result_code: { offset: 44, size: 4 },
+    family: { offset: 48, size: 2 },
+    flags: { offset: 50, size: 2 },
+    name_length: { offset: 52, size: 1 },
+    reserved: { offset: 53, size: 3 },
+    process_name: { offset: 56, size: 16 },
+    name: { offset: 72, size: 256 },
+  },
+} as const satisfies StructLayout;
+
+const receiveQueueDropRecord = {
+  size: 96,
+  fields: {
+    observed_ns: { offset: 0, size: 8 },
+    slots: { offset: 8, size: 8 },
+    interval_ns: { offset: 16, size: 8 },
+    drops: { offset: 24, size: 8 },
+    cgroup_id: { offset: 32, size: 8 },
+    local_address: { offset: 40, size: 16 },
+    revision: { offset: 56, size: 4 },
+    netns: { offset: 60, size: 4 },
+    pid: { offset: 64, size: 4 },
+    receive_buffer_bytes: { offset: 68, size: 4 },
+    local_port: { offset: 72, size: 2 },
+    cause: { offset: 74, size: 1 },
+    side: { offset: 75, size: 1 },
+    reserved: { offset: 76, size: 4 },
+    process_name: { offset: 80, size: 16 },
+  },
+} as const satisfies StructLayout;
+
 const configureHeader = {
   size: 8,
   fields: {
@@ -106,17 +140,26 @@ const configureHeader = {
 } as const satisfies StructLayout;
 
 const configureSlot = {
-  size: 24,
+  size: 40,
   fields: {
     min_latency_ns: { offset: 0, size: 8 },
     sample_threshold: { offset: 8, size: 4 },
     slot: { offset: 12, size: 1 },
-    roles: { offset: 13, size: 1 },
-    outcomes: { offset: 14, size: 2 },
-    remote_port_count: { offset: 16, size: 2 },
-    local_port_count: { offset: 18, size: 2 },
-    remote_prefix_count: { offset: 20, size: 2 },
-    process_name_count: { offset: 22, size: 2 },
+    probes: { offset: 13, size: 1 },
+    roles: { offset: 14, size: 1 },
+    dns_sides: { offset: 15, size: 1 },
+    outcomes: { offset: 16, size: 2 },
+    dns_outcomes: { offset: 18, size: 2 },
+    remote_port_count: { offset: 20, size: 2 },
+    local_port_count: { offset: 22, size: 2 },
+    remote_prefix_count: { offset: 24, size: 2 },
+    process_name_count: { offset: 26, size: 2 },
+    dns_port_count: { offset: 28, size: 2 },
+    dns_server_prefix_count: { offset: 30, size: 2 },
+    query_type_count: { offset: 32, size: 2 },
+    response_code_count: { offset: 34, size: 2 },
+    query_name_count: { offset: 36, size: 2 },
+    query_name_suffix_count: { offset: 38, size: 2 },
   },
 } as const satisfies StructLayout;
 
@@ -131,40 +174,12 @@ const addressPrefix = {
 /** By the names of the C structs. */
 export const structs = {
   frame_header: frameHeader,
-  handshakes_header: handshakesHeader,
+  records_header: recordsHeader,
   handshake_record: handshakeRecord,
+  dns_query_record: dnsQueryRecord,
+  name_lookup_record: nameLookupRecord,
+  receive_queue_drop_record: receiveQueueDropRecord,
   configure_header: configureHeader,
   configure_slot: configureSlot,
   address_prefix: addressPrefix,
 } as const;
-
-/** By the names of the C constants. */
-export const constants: Readonly<Record<string, number>> = {
-  FRAME_HELLO: FrameType.hello,
-  FRAME_HANDSHAKES: FrameType.handshakes,
-  FRAME_STATS: FrameType.stats,
-  FRAME_CONFIGURED: FrameType.configured,
-  FRAME_DIAGNOSTIC: FrameType.diagnostic,
-  FRAME_CONFIGURE: FrameType.configure,
-  FRAME_PAYLOAD_MAX,
-  ROLE_CLIENT: 1,
-  ROLE_SERVER: 2,
-  OUTCOME_ESTABLISHED: 1,
-  OUTCOME_REFUSED: 2,
-  OUTCOME_TIMED_OUT: 3,
-  OUTCOME_UNREACHABLE: 4,
-  OUTCOME_ABORTED: 5,
-  OUTCOME_RESET: 6,
-  FLAG_SYN_COOKIE: RecordFlag.synCookie,
-  FLAG_FAST_OPEN: RecordFlag.fastOpen,
-  FLAG_MPTCP: RecordFlag.mptcp,
-  FLAG_NOT_YET_ACCEPTED: RecordFlag.notYetAccepted,
-  FLAG_SIMULTANEOUS_OPEN: RecordFlag.simultaneousOpen,
-  FLAG_CLIENT_ISN_KNOWN: RecordFlag.clientIsnKnown,
-  FLAG_SERVER_ISN_KNOWN: RecordFlag.serverIsnKnown,
-  PROCESS_NAME_LENGTH,
-  SLOT_COUNT,
-  SLOT_PORTS_MAX,
-  SLOT_PREFIXES_MAX,
-  SLOT_PROCESS_NAMES_MAX,
-};
