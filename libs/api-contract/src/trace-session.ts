@@ -1,78 +1,25 @@
 import { z } from 'zod';
-import { prefixSchema } from './shared/address.js';
+import { distinct, PROBES, sessionFilterSchema, TWICE } from './session-filter.js';
 import { identifierOutputSchema } from './shared/identifier.js';
 import { listSchema, lossSchema, pageQuery } from './shared/list.js';
 import { queryBoolean, queryList, waitSchema } from './shared/query-values.js';
+import { oneOf } from './shared/record.js';
 import { selectorTextSchema } from './shared/selector.js';
 import { timestampSchema } from './shared/time.js';
 
-export const PROBES = ['tcp_handshake', 'dns', 'listener'] as const;
-export type ProbeName = (typeof PROBES)[number];
-
-/** An hour in milliseconds, far beyond what a kernel waits for an answer. */
-const MAX_MIN_LATENCY_MS = 3_600_000;
 const A_DAY_SECONDS = 86_400;
-/** As in /proc/PID/comm (TASK_COMM_LEN less the final zero). */
-const MAX_PROCESS_NAME_BYTES = 15;
-
-const distinct = (values: readonly unknown[]): boolean => new Set(values).size === values.length;
-const TWICE = 'the same value is given twice';
-
-/** A list of at most `maximum` different values; empty or left out, it matches everything. */
-function filterList<T extends z.ZodType>(item: T, maximum: number) {
-  return z.array(item).max(maximum).refine(distinct, TWICE).default([]);
-}
-
-const filterPortSchema = z
-  .int('expected a port from 1 to 65535')
-  .min(1, 'expected a port from 1 to 65535')
-  .max(65_535, 'expected a port from 1 to 65535');
-
-const processNameSchema = z
-  .string()
-  .min(1)
-  .refine((name) => new TextEncoder().encode(name).length <= MAX_PROCESS_NAME_BYTES, {
-    error: `the kernel keeps ${MAX_PROCESS_NAME_BYTES} bytes of a process name; give it as in /proc/PID/comm`,
-  });
-
-const domainNameSchema = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(
-    /^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$/,
-    {
-      error: 'expected a domain name such as example.com',
-    },
-  );
-
-export const sessionFilterSchema = z
-  .strictObject({
-    roles: filterList(z.enum(['client', 'server'], 'expected client or server'), 2),
-    minLatencyMs: z.number().min(0).max(MAX_MIN_LATENCY_MS).default(0).meta({
-      description: 'What is faster is left out; what failed always passes. Milliseconds, with decimals.',
-    }),
-    outcomes: filterList(
-      z.enum(['established', 'refused', 'timed_out', 'unreachable', 'aborted', 'reset']),
-      6,
-    ),
-    remotePorts: filterList(filterPortSchema, 64),
-    localPorts: filterList(filterPortSchema, 64),
-    remoteCidrs: filterList(prefixSchema, 64),
-    processNames: filterList(processNameSchema, 32).meta({
-      description: 'As in /proc/PID/comm, at most 15 bytes each.',
-    }),
-    queryNameSuffixes: filterList(domainNameSchema, 32).meta({ description: 'For the probe `dns`.' }),
-  })
-  .meta({
-    id: 'SessionFilter',
-    description: 'Fields are ANDed, values within one list ORed; an empty list matches all.',
-  });
-export type SessionFilterSpec = z.output<typeof sessionFilterSchema>;
 
 const specFields = {
   selector: selectorTextSchema.default(''),
-  probes: z.array(z.enum(PROBES)).min(1, 'name at least one probe').refine(distinct, TWICE),
+  probes: z
+    .array(oneOf(PROBES))
+    .min(1, 'name at least one probe')
+    .refine(distinct, TWICE)
+    .meta({
+      description:
+        '`tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener` cannot be measured yet.',
+      example: ['tcp_handshake', 'dns'],
+    }),
   filter: sessionFilterSchema.prefault({}),
   sampleRate: z
     .number()
@@ -81,7 +28,7 @@ const specFields = {
     .default(1)
     .meta({
       description:
-        'Fraction of the matching handshakes to keep. Both ends of a handshake keep the same ones.',
+        'Fraction of the matching records to keep, above 0, at most 1. Both ends of a handshake keep the same ones; so do client and resolver of a DNS query, which is chosen by its message ID and name.',
     }),
   durationSeconds: z
     .int()
@@ -94,7 +41,7 @@ const specFields = {
     .min(1)
     .max(1_000_000_000)
     .default(100_000)
-    .meta({ description: 'An agent ends the session on its host after this many records.' }),
+    .meta({ description: 'An agent ends the session on its host after this many records of all probes.' }),
 };
 
 export const traceSessionCreateSchema = z
@@ -130,6 +77,12 @@ export const targetCountsSchema = z
   .meta({ id: 'TargetCounts' });
 export type TargetCounts = z.output<typeof targetCountsSchema>;
 
+const recordCountsSchema = z.partialRecord(z.enum(PROBES), z.int().min(0)).meta({
+  description: 'Records that the agents have handed over, by probe of the session.',
+  example: { tcp_handshake: 1234, dns: 56 },
+});
+export type RecordCounts = z.output<typeof recordCountsSchema>;
+
 export const traceSessionSchema = z
   .strictObject({
     id: identifierOutputSchema,
@@ -142,10 +95,7 @@ export const traceSessionSchema = z
     endsAt: timestampSchema.meta({ description: 'When it ends by itself.' }),
     endedAt: timestampSchema.nullable(),
     targets: targetCountsSchema,
-    recordCounts: z.partialRecord(z.enum(PROBES), z.int().min(0)).meta({
-      description: 'Records that the agents have handed over, by probe.',
-      example: { tcp_handshake: 1234 },
-    }),
+    recordCounts: recordCountsSchema,
     loss: lossSchema,
   })
   .meta({ id: 'TraceSession' });
@@ -204,7 +154,8 @@ export const sessionTargetSchema = z
       .array(z.string())
       .meta({ description: 'What the probe has attached for it.', example: ['cgroup_sockops'] }),
     error: z.string().nullable(),
-    recordCount: z.int().min(0),
+    recordCount: z.int().min(0).meta({ description: 'Records handed over, of all probes.' }),
+    recordCounts: recordCountsSchema,
     startedAt: timestampSchema.nullable(),
     endedAt: timestampSchema.nullable(),
   })

@@ -2,6 +2,7 @@ import type { Agent, AgentCost } from '@synscope/api-contract';
 import {
   type AgentCost as AgentCostMessage,
   type Hello,
+  Probe,
   SessionState,
   type SessionStatus,
 } from '@synscope/protocol';
@@ -18,6 +19,10 @@ const MAX_CAPABILITIES = 64;
 const MAX_HELD_SESSIONS = 1_024;
 const MAX_HOOKS = 64;
 const MAX_SENTENCE_CHARACTERS = 1_000;
+/** Room for probes of later versions. */
+const MAX_PROBES = 16;
+/** As a smallint holds it. */
+const MAX_PROBE_NUMBER = 32_767;
 
 /** A Hello whose every field is within its bounds. */
 export interface Greeting {
@@ -90,8 +95,28 @@ export function readStatus(field: string, status: SessionStatus): ReportedStatus
     state,
     error: status.error === '' ? null : claimedText(`${field}.error`, status.error, MAX_SENTENCE_CHARACTERS),
     hooks: status.hooks.map((hook, index) => claimedText(`${field}.hooks[${index}]`, hook, 100)),
-    recordCount: safeNumber(`${field}.record_count`, status.recordCount),
+    recordCounts: readRecordCounts(field, status),
   };
+}
+
+/** An agent of the first version gives the sum alone; handshakes were all that it could measure. */
+function readRecordCounts(field: string, status: SessionStatus): ReportedStatus['recordCounts'] {
+  if (status.recordCounts.length === 0) {
+    return [{ probe: Probe.TCP_HANDSHAKE, records: safeNumber(`${field}.record_count`, status.recordCount) }];
+  }
+  if (status.recordCounts.length > MAX_PROBES) {
+    throw invalid(
+      `${field}.record_counts has ${status.recordCounts.length} entries, at most ${MAX_PROBES} are allowed`,
+    );
+  }
+  const counts = new Map<number, number>();
+  for (const [index, { probe, records }] of status.recordCounts.entries()) {
+    const path = `${field}.record_counts[${index}]`;
+    if (probe < 1 || probe > MAX_PROBE_NUMBER) throw invalid(`${path}.probe is ${probe}, which is no probe`);
+    if (counts.has(probe)) throw invalid(`${path}.probe is ${probe}, for the second time`);
+    counts.set(probe, safeNumber(`${path}.records`, records));
+  }
+  return [...counts].map(([probe, records]) => ({ probe, records }));
 }
 
 /** Null is what was not measured. */

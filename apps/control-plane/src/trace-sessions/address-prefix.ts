@@ -6,14 +6,11 @@ export interface AddressPrefix {
   readonly length: number;
 }
 
-/** Reads a prefix that the contract's schema has let through, such as 10.0.0.0/8 or fd00::/8. */
+/** Reads a prefix that the contract's schema has let through, such as 10.0.0.0/8 or fd00::/8; an address is a prefix of all its bits. */
 export function parsePrefix(text: string): AddressPrefix {
-  const slash = text.lastIndexOf('/');
-  const address = text.slice(0, slash);
-  return {
-    address: isIPv4(address) ? ipv4Bytes(address) : ipv6Bytes(address),
-    length: Number(text.slice(slash + 1)),
-  };
+  const [before = '', length] = text.split('/');
+  const address = isIPv4(before) ? ipv4Bytes(before) : ipv6Bytes(before);
+  return { address, length: length === undefined ? address.length * 8 : Number(length) };
 }
 
 /** The prefix as it should have been written if bits beyond its length are set; null if all is well. */

@@ -1,30 +1,19 @@
 import { create } from '@bufbuild/protobuf';
-import type { ProbeName, TraceSessionCreate, TraceSessionSpec } from '@synscope/api-contract';
 import {
-  type DesiredSession,
-  DesiredSessionSchema,
-  HandshakeOutcome,
-  HandshakeRole,
-  Probe,
-} from '@synscope/protocol';
+  PROBES_OF_FILTER_FIELD,
+  type SessionFilterSpec,
+  sessionFilterSchema,
+  type TraceSessionCreate,
+  type TraceSessionSpec,
+} from '@synscope/api-contract';
+import { type DesiredSession, DesiredSessionSchema } from '@synscope/protocol';
 import { parseSelector, type Selector, SelectorSyntaxError } from '@synscope/selector';
 import { invalidField } from '../errors/api-error.js';
 import { uuidToBytes } from '../grpc/uuid-bytes.js';
-import { parsePrefix, withoutHostBits } from './address-prefix.js';
+import { withoutHostBits } from './address-prefix.js';
+import { AVAILABLE_PROBES, isAvailable, PROBE_NUMBERS } from './probes.js';
+import { toProtocolFilter } from './protocol-filter.js';
 import { invalidSelector, probeNotAvailable } from './trace-session.errors.js';
-
-/** What agents of this version can run; the contract names more, for later ones. */
-const AVAILABLE_PROBES: Readonly<Partial<Record<ProbeName, Probe>>> = { tcp_handshake: Probe.TCP_HANDSHAKE };
-
-const ROLES = { client: HandshakeRole.CLIENT, server: HandshakeRole.SERVER } as const;
-const OUTCOMES = {
-  established: HandshakeOutcome.ESTABLISHED,
-  refused: HandshakeOutcome.REFUSED,
-  timed_out: HandshakeOutcome.TIMED_OUT,
-  unreachable: HandshakeOutcome.UNREACHABLE,
-  aborted: HandshakeOutcome.ABORTED,
-  reset: HandshakeOutcome.RESET,
-} as const;
 
 export interface CheckedSpec {
   readonly spec: TraceSessionSpec;
@@ -34,25 +23,54 @@ export interface CheckedSpec {
 /** What the schema of the contract cannot say. Throws ApiError. */
 export function checkSpec({ name: _, ...spec }: TraceSessionCreate): CheckedSpec {
   for (const [index, probe] of spec.probes.entries()) {
-    if (AVAILABLE_PROBES[probe] === undefined)
-      throw probeNotAvailable(index, probe, Object.keys(AVAILABLE_PROBES));
+    if (!isAvailable(probe)) throw probeNotAvailable(index, probe, AVAILABLE_PROBES);
   }
-  for (const [index, prefix] of spec.filter.remoteCidrs.entries()) {
-    const meant = withoutHostBits(prefix);
-    if (meant !== null) {
-      throw invalidField(
-        `filter.remoteCidrs.${index}`,
-        `${prefix} has bits set beyond its length; write ${meant}`,
-      );
-    }
-  }
-  if (spec.filter.queryNameSuffixes.length > 0 && !spec.probes.includes('dns')) {
+  checkFieldsAct(spec);
+  checkPrefixes('remoteCidrs', spec.filter.remoteCidrs);
+  checkPrefixes('dnsServers', spec.filter.dnsServers);
+  if (spec.filter.responseCodes.length > 0 && spec.filter.dnsOutcomes.join() === 'unanswered') {
     throw invalidField(
-      'filter.queryNameSuffixes',
-      'applies to the probe dns only, which this session does not ask for',
+      'filter.responseCodes',
+      'nothing can match: a query that was not answered has no response code; leave out one of dnsOutcomes and responseCodes',
     );
   }
   return { spec, selector: readSelector(spec.selector) };
+}
+
+const UNFILTERED: SessionFilterSpec = sessionFilterSchema.parse({});
+
+/** What says the same of DNS. */
+const DNS_COUNTERPARTS: Readonly<Partial<Record<keyof SessionFilterSpec, keyof SessionFilterSpec>>> = {
+  roles: 'dnsSides',
+  outcomes: 'dnsOutcomes',
+  remotePorts: 'dnsPorts',
+  remoteCidrs: 'dnsServers',
+};
+
+/** A field that acts on none of the session's probes is a mistake that would otherwise show as too many records. */
+function checkFieldsAct({ filter, probes }: TraceSessionSpec): void {
+  for (const field of Object.keys(filter) as (keyof SessionFilterSpec)[]) {
+    const acting = PROBES_OF_FILTER_FIELD[field];
+    if (!acting || acting.some((probe) => probes.includes(probe))) continue;
+    if (JSON.stringify(filter[field]) === JSON.stringify(UNFILTERED[field])) continue;
+    const counterpart = probes.includes('dns') ? DNS_COUNTERPARTS[field] : undefined;
+    throw invalidField(
+      `filter.${field}`,
+      `acts on ${acting.join(' and ')} only, which this session does not ask for; leave it out` +
+        `${counterpart ? `, use ${counterpart}` : ''} or add ${acting.join(' or ')} to probes`,
+    );
+  }
+}
+
+function checkPrefixes(field: 'remoteCidrs' | 'dnsServers', prefixes: readonly string[]): void {
+  for (const [index, prefix] of prefixes.entries()) {
+    const meant = withoutHostBits(prefix);
+    if (meant === null) continue;
+    throw invalidField(
+      `filter.${field}.${index}`,
+      `${prefix} has bits set beyond its length; write ${meant}`,
+    );
+  }
 }
 
 function readSelector(text: string): Selector {
@@ -66,19 +84,10 @@ function readSelector(text: string): Selector {
 
 /** The session as an agent gets it. */
 export function toDesiredSession(sessionId: string, spec: TraceSessionSpec, endsAt: Date): DesiredSession {
-  const { filter } = spec;
   return create(DesiredSessionSchema, {
     sessionId: uuidToBytes(sessionId),
-    probes: spec.probes.map((probe) => AVAILABLE_PROBES[probe] ?? Probe.UNSPECIFIED),
-    filter: {
-      roles: filter.roles.map((role) => ROLES[role]),
-      outcomes: filter.outcomes.map((outcome) => OUTCOMES[outcome]),
-      minLatencyUs: BigInt(Math.round(filter.minLatencyMs * 1_000)),
-      remotePorts: filter.remotePorts,
-      localPorts: filter.localPorts,
-      remotePrefixes: filter.remoteCidrs.map(parsePrefix),
-      processNames: filter.processNames,
-    },
+    probes: spec.probes.map((probe) => PROBE_NUMBERS[probe]),
+    filter: toProtocolFilter(spec.filter),
     sampleRate: spec.sampleRate,
     endsAtUs: BigInt(endsAt.getTime()) * 1_000n,
     maxRecords: BigInt(spec.maxRecordsPerAgent),

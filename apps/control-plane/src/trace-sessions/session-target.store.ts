@@ -3,6 +3,7 @@ import type { TraceSessionSpec } from '@synscope/api-contract';
 import type { Selector } from '@synscope/selector';
 import { DataSource, type EntityManager } from 'typeorm';
 import { labelCondition } from '../database/label-condition.js';
+import { readStoredSpec } from './stored-spec.js';
 import { SESSION_SLOTS } from './trace-session.errors.js';
 
 /** Any constants that no other advisory lock uses. */
@@ -16,7 +17,14 @@ export interface ReportedStatus {
   readonly state: ObservedState;
   readonly error: string | null;
   readonly hooks: readonly string[];
-  readonly recordCount: number;
+  /** Records that the agent's present process has handed over for it. No probe twice. */
+  readonly recordCounts: readonly ProbeRecordCount[];
+}
+
+export interface ProbeRecordCount {
+  /** As the protocol numbers them; one that this version does not know is counted too. */
+  readonly probe: number;
+  readonly records: number;
 }
 
 /** An open session as one agent stands to it. `target` is null if the agent has never matched. */
@@ -143,15 +151,22 @@ export class SessionTargetStore {
     const [rows] = (await manager.query(
       `WITH reported AS (
          SELECT * FROM jsonb_to_recordset($2::jsonb)
-           AS r ("sessionId" uuid, state text, error text, hooks jsonb, "recordCount" bigint)),
+           AS r ("sessionId" uuid, state text, error text, hooks jsonb, "recordCounts" jsonb)),
        before AS (
          SELECT t.session_id, t.observed, t.ended_at FROM session_target t JOIN reported r ON r."sessionId" = t.session_id
-          WHERE t.agent_id = $1 ORDER BY t.session_id FOR NO KEY UPDATE OF t)
+          WHERE t.agent_id = $1 ORDER BY t.session_id FOR NO KEY UPDATE OF t),
+       counted AS (
+         INSERT INTO session_target_records AS c (session_id, agent_id, probe, record_count)
+         SELECT b.session_id, $1, n.probe, n.records
+           FROM before b JOIN reported r ON r."sessionId" = b.session_id
+           CROSS JOIN LATERAL jsonb_to_recordset(r."recordCounts") AS n (probe smallint, records bigint)
+          WHERE n.records > 0
+         ON CONFLICT (session_id, agent_id, probe) DO UPDATE SET record_count = excluded.record_count
+          WHERE c.record_count < excluded.record_count)
        UPDATE session_target t
           SET observed = CASE WHEN b.ended_at IS NULL THEN r.state ELSE t.observed END,
               error = CASE WHEN b.ended_at IS NULL THEN r.error ELSE t.error END,
               hooks = CASE WHEN b.ended_at IS NULL AND r.hooks <> '[]' THEN r.hooks ELSE t.hooks END,
-              record_count = greatest(t.record_count, r."recordCount"),
               started_at = CASE WHEN r.state IN ('running', 'done') THEN coalesce(t.started_at, now()) ELSE t.started_at END,
               ended_at = CASE WHEN b.ended_at IS NULL AND r.state IN ('done', 'failed') THEN now() ELSE t.ended_at END
          FROM before b JOIN reported r ON r."sessionId" = b.session_id
@@ -165,11 +180,13 @@ export class SessionTargetStore {
   /** A new process on the host: its counts begin at zero, and what failed in the old one gets another chance. */
   async beginBoot(manager: EntityManager, agentId: string): Promise<void> {
     await manager.query(
-      `UPDATE session_target SET
-              earlier_record_count = earlier_record_count + record_count, record_count = 0,
-              observed = 'pending', error = NULL, ended_at = NULL
-         FROM trace_session s
-        WHERE s.id = session_id AND s.ended_at IS NULL AND agent_id = $1 AND desired = 'running' AND observed <> 'done'`,
+      `WITH begun AS (
+         UPDATE session_target t SET observed = 'pending', error = NULL, ended_at = NULL
+           FROM trace_session s
+          WHERE s.id = t.session_id AND s.ended_at IS NULL AND t.agent_id = $1 AND t.desired = 'running' AND t.observed <> 'done'
+         RETURNING t.session_id)
+       UPDATE session_target_records c SET earlier_record_count = c.earlier_record_count + c.record_count, record_count = 0
+         FROM begun WHERE c.session_id = begun.session_id AND c.agent_id = $1`,
       [agentId],
     );
   }
@@ -230,13 +247,14 @@ export class SessionTargetStore {
   }
 
   async desiredOf(agentIds: readonly string[]): Promise<readonly DesiredRow[]> {
-    return this.database.query(
+    const rows: (Omit<DesiredRow, 'spec'> & { spec: unknown })[] = await this.database.query(
       `SELECT t.agent_id AS "agentId", s.id AS "sessionId", s.spec, s.ends_at AS "endsAt"
          FROM session_target t JOIN trace_session s ON s.id = t.session_id
         WHERE t.agent_id = ANY($1) AND t.ended_at IS NULL AND t.desired = 'running' AND s.ended_at IS NULL
         ORDER BY s.created_at, s.id`,
       [agentIds],
     );
+    return rows.map((row) => ({ ...row, spec: readStoredSpec(row.spec) }));
   }
 
   async agentsOf(sessionId: string): Promise<readonly string[]> {

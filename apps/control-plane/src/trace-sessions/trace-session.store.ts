@@ -14,6 +14,8 @@ import { AgentLiveness } from '../agent-liveness/agent-liveness.js';
 import { labelCondition } from '../database/label-condition.js';
 import { LossSummaryStore } from '../loss-summaries/loss-summary.store.js';
 import { hasEnded } from './next-state.js';
+import { recordCountsSql, toRecordCounts } from './record-counts.js';
+import { readStoredSpec } from './stored-spec.js';
 
 export interface NewSession {
   readonly id: string;
@@ -27,7 +29,7 @@ interface SessionRow {
   readonly name: string | null;
   readonly state: SessionState;
   readonly message: string | null;
-  readonly spec: TraceSessionSpec;
+  readonly spec: unknown;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly endsAt: Date;
@@ -37,7 +39,8 @@ interface SessionRow {
   readonly done: number;
   readonly failed: number;
   readonly offline: number;
-  readonly records: string;
+  /** By the number of the probe. */
+  readonly records: Readonly<Record<string, number>> | null;
 }
 
 export interface MatchedAgent {
@@ -132,17 +135,16 @@ export class TraceSessionStore {
   ): Promise<TraceSession[]> {
     const rows: SessionRow[] = await this.database.query(
       `SELECT s.id, s.name, s.state, s.message, s.spec, s.created_at AS "createdAt", s.started_at AS "startedAt",
-              s.ends_at AS "endsAt", s.ended_at AS "endedAt", tally.*
+              s.ends_at AS "endsAt", s.ended_at AS "endedAt", tally.*,
+              ${recordCountsSql('session_id = s.id')} AS records
          FROM (SELECT * FROM trace_session s WHERE ${condition} ORDER BY s.id DESC LIMIT ${limit}) AS s
          CROSS JOIN LATERAL (
            SELECT (count(*) FILTER (WHERE state = 'pending'))::int AS pending,
                   (count(*) FILTER (WHERE state = 'running'))::int AS running,
                   (count(*) FILTER (WHERE state = 'done'))::int AS done,
                   (count(*) FILTER (WHERE state = 'failed'))::int AS failed,
-                  (count(*) FILTER (WHERE state = 'offline'))::int AS offline,
-                  coalesce(sum(records), 0) AS records
-             FROM (SELECT ${targetStateSql(this.liveness.onlineSql('agent', '$1'))} AS state,
-                          t.record_count + t.earlier_record_count AS records
+                  (count(*) FILTER (WHERE state = 'offline'))::int AS offline
+             FROM (SELECT ${targetStateSql(this.liveness.onlineSql('agent', '$1'))} AS state
                      FROM session_target t JOIN agent ON agent.id = t.agent_id WHERE t.session_id = s.id) AS target
          ) AS tally
         ORDER BY s.id DESC`,
@@ -168,19 +170,19 @@ function toTraceSession(row: SessionRow, loss: Loss): TraceSession {
     failed,
     offline,
   };
-  const [probe = 'tcp_handshake'] = row.spec.probes;
+  const spec = readStoredSpec(row.spec);
   return {
     id: row.id,
     name: row.name,
     state: row.state,
     message: row.message ?? messageFor(row.state, targets),
-    spec: row.spec,
+    spec,
     createdAt: formatDate(row.createdAt),
     startedAt: row.startedAt && formatDate(row.startedAt),
     endsAt: formatDate(row.endsAt),
     endedAt: row.endedAt && formatDate(row.endedAt),
     targets,
-    recordCounts: { [probe]: Number(row.records) },
+    recordCounts: toRecordCounts(row.records, spec.probes),
     loss,
   };
 }

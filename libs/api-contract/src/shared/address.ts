@@ -10,6 +10,13 @@ export const prefixSchema = z
   .union([z.cidrv4(), z.cidrv6()], 'expected an address prefix such as 10.0.0.0/8 or fd00::/8')
   .meta({ description: 'IPv4 or IPv6 prefix.', example: '10.0.0.0/8' });
 
+export const addressOrPrefixSchema = z
+  .union(
+    [addressSchema, prefixSchema],
+    'expected an address such as 192.0.2.7 or a prefix such as 192.0.2.0/24',
+  )
+  .meta({ description: 'Address or prefix.', example: '192.0.2.0/24' });
+
 export const portSchema = z
   .int('expected a port from 0 to 65535')
   .min(0, 'expected a port from 0 to 65535')

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { portSchema } from './address.js';
 
 // Query strings carry text only. z.coerce would read '' as 0, '0x10' as 16 and 'no' as true, so the text is checked first.
 
@@ -38,6 +39,14 @@ export function queryList<T extends z.ZodType>(item: T, maximum = 100) {
       .max(maximum)
       .refine((values) => new Set(values).size === values.length, 'the same value is given twice')
       .meta({ description: 'One or more values, separated by commas.' }),
+  );
+}
+
+/** A port from 0 to 65535 in a query string. */
+export function queryPort() {
+  return z.preprocess(
+    (value) => (typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value),
+    portSchema,
   );
 }
 

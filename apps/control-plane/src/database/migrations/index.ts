@@ -8,6 +8,7 @@ import { agents } from './0022-agents.js';
 import { traceSessions } from './0023-trace-sessions.js';
 import { handshakes } from './0030-handshakes.js';
 import { dns } from './0031-dns.js';
+import { recordCounts } from './0032-record-counts.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -20,4 +21,5 @@ export const MIGRATIONS: readonly Migration[] = [
   traceSessions,
   handshakes,
   dns,
+  recordCounts,
 ];

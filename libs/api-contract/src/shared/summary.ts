@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { lossSchema } from './list.js';
+import { queryInteger, queryList } from './query-values.js';
+import { countSchema, microsecondsSchema, oneOf } from './record.js';
+
+export const SUMMARY_ORDERS = ['-count', '-failed', '-p50', '-p90', '-p99', '-max', '-mean'] as const;
+export type SummaryOrder = (typeof SUMMARY_ORDERS)[number];
+
+/** The parameters of every summary besides its filters. */
+export function summaryFields<const K extends readonly string[]>(groupKeys: K) {
+  return {
+    groupBy: queryList(oneOf(groupKeys))
+      .optional()
+      .meta({
+        description: `Any of ${groupKeys.join(', ')}, separated by commas; one group of everything if left out.`,
+      }),
+    order: z
+      .enum(SUMMARY_ORDERS, `expected one of ${SUMMARY_ORDERS.join(', ')}`)
+      .default('-count')
+      .meta({ description: 'Largest first. A percentile, `max` or `mean` means that of `latencyUs`.' }),
+    limit: queryInteger(1, 1_000).default(100).meta({ description: 'How many groups at most.' }),
+  };
+}
+
+export const latencyStatisticsSchema = z
+  .strictObject({
+    p50: microsecondsSchema.nullable(),
+    p90: microsecondsSchema.nullable(),
+    p99: microsecondsSchema.nullable(),
+    max: microsecondsSchema.nullable(),
+    mean: microsecondsSchema.nullable(),
+  })
+  .meta({
+    id: 'LatencyStatistics',
+    description:
+      'Microseconds, over the records whose latency is known; null if there are none. Percentiles are exact (nearest rank).',
+  });
+export type LatencyStatistics = z.output<typeof latencyStatisticsSchema>;
+
+export const summaryItemFields = {
+  group: z
+    .record(z.string(), z.union([z.string(), z.int()]).nullable())
+    .meta({ description: 'The values of `groupBy`; null is a group too.' }),
+  count: countSchema.meta({ description: 'Records in the group.' }),
+  latencyUs: latencyStatisticsSchema,
+};
+
+/** The envelope of every summary. `id` names it in the OpenAPI document. */
+export function summarySchema<T extends z.ZodType>(id: string, item: T) {
+  return z
+    .strictObject({
+      items: z.array(item),
+      truncated: z.boolean().meta({ description: 'Whether there are more groups than `limit`.' }),
+      loss: lossSchema,
+    })
+    .meta({ id });
+}
