@@ -1,4 +1,4 @@
-import { memoryOf, type PendingBatch } from './pending-batch.js';
+import { memoryOf, type PendingBatch, rowCountOf } from './pending-batch.js';
 
 export interface BatchGroup {
   readonly batches: readonly PendingBatch[];
@@ -54,7 +54,7 @@ export class BatchQueue {
       while (taken < waiting.length && rows < targetRows) {
         const batch = waiting[taken++] as PendingBatch;
         batches.push(batch);
-        rows += batch.rows?.count ?? 0;
+        rows += rowCountOf(batch);
         this.#count(batch, -1);
       }
       agentIds.add(agentId);
@@ -85,7 +85,7 @@ export class BatchQueue {
   }
 
   #count(batch: PendingBatch, sign: 1 | -1): void {
-    this.#rows += sign * (batch.rows?.count ?? 0);
+    this.#rows += sign * rowCountOf(batch);
     this.#batches += sign;
   }
 }

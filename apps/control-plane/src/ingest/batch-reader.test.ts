@@ -1,22 +1,21 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { BatchSchema, HandshakeColumnsSchema, LossCause, Probe } from '@synscope/protocol';
+import { type Batch, BatchSchema, HandshakeColumnsSchema, LossCause, Probe } from '@synscope/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  batchBytes,
-  batchOf,
-  type HandshakeRecord,
-  handshakeRecord,
-  handshakeRecordArbitrary,
-} from '../testing/handshake-batch.js';
+import { dnsQueryRecord } from '../testing/dns-query-record.js';
+import { batchBytes, batchOf, type HandshakeRecord, handshakeRecord } from '../testing/handshake-batch.js';
+import { nameLookupRecord } from '../testing/name-lookup-record.js';
+import { receiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
+import { batchContentsArbitrary, recordBatch, recordBatchBytes } from '../testing/record-batch.js';
 import { BatchReader } from './batch-reader.js';
 import { BatchRefusedError } from './batch-refused.error.js';
-import { HandshakeRowWriter } from './handshake-rows.js';
+import { type RecordColumns } from './record-columns.js';
+import { RowWriter } from './row-writer.js';
 
 const now = 1_790_000_000_000_000;
 const bounds = { earliestUs: now - 7 * 86_400_000_000, latestUs: now + 300_000_000 };
 const record = (changes: Partial<HandshakeRecord> = {}) => handshakeRecord({ observedAtUs: now, ...changes });
-const recordArbitrary = handshakeRecordArbitrary(bounds.earliestUs, bounds.latestUs);
+const contentsArbitrary = batchContentsArbitrary(bounds.earliestUs, bounds.latestUs, 6);
 
 function refusal(bytes: Uint8Array): BatchRefusedError {
   try {
@@ -39,33 +38,15 @@ function spoiled(spoil: (columns: Columns) => void): Uint8Array {
 }
 
 describe('a batch reader', () => {
-  it('reads what protobuf-es wrote, value by value', () => {
+  it('reads what protobuf-es wrote, value by value, of every kind', () => {
     const reader = new BatchReader();
     fc.assert(
-      fc.property(
-        fc.array(recordArbitrary, { minLength: 1, maxLength: 30 }),
-        fc.maxSafeNat(),
-        (records, seq) => {
-          const batch = batchOf(seq + 1 > Number.MAX_SAFE_INTEGER ? 1 : seq + 1, records);
-          reader.read(toBinary(BatchSchema, batch), bounds);
-          const columns = batch.handshakes as Columns;
-          expect(reader.seq).toBe(Number(batch.seq));
-          expect(reader.rowCount).toBe(records.length);
-          for (const column of Object.values(reader.columns)) {
-            const sent = Reflect.get(columns, camelCase(column.range.name)) as (number | bigint)[];
-            expect([...column.values.subarray(0, column.count)]).toEqual(sent.map(Number));
-          }
-          expect(Buffer.from(reader.localAddress).equals(columns.localAddress)).toBe(true);
-          expect(reader.processNames.map((name) => Buffer.from(name).toString())).toEqual(
-            columns.processNames,
-          );
-          expect(reader.sessionSets.map((set) => set.map((id) => Buffer.from(id).toString('hex')))).toEqual(
-            columns.sessionSets.map(({ sessionIds }) =>
-              sessionIds.map((id) => Buffer.from(id).toString('hex')),
-            ),
-          );
-        },
-      ),
+      fc.property(contentsArbitrary, fc.maxSafeNat(), (contents, seq) => {
+        const batch = recordBatch(seq + 1 > Number.MAX_SAFE_INTEGER ? 1 : seq + 1, contents);
+        reader.read(toBinary(BatchSchema, batch), bounds);
+        expect(reader.seq).toBe(Number(batch.seq));
+        for (const columns of reader.columns) expectSame(columns, sentColumns(batch, columns));
+      }),
     );
   });
 
@@ -76,7 +57,8 @@ describe('a batch reader', () => {
     const bytes = embed(Buffer.concat([columns, Uint8Array.of(8 << 3, 0xac, 0x02)]));
     const reader = new BatchReader();
     reader.read(bytes, bounds);
-    expect([...reader.columns.localPort.values.subarray(0, 2)]).toEqual([1, 300]);
+    const localPort = handshakesOf(reader).numbers.find(({ range }) => range.name === 'local_port');
+    expect([...(localPort?.values.subarray(0, 2) ?? [])]).toEqual([1, 300]);
   });
 
   it('passes over fields that it does not know', () => {
@@ -109,20 +91,20 @@ describe('a batch reader', () => {
     );
     const reader = new BatchReader();
     reader.read(embed(Buffer.concat([unknown, columns, unknown])), bounds);
-    expect(reader.rowCount).toBe(1);
+    expect(handshakesOf(reader).rowCount).toBe(1);
   });
 
   it('takes a batch that carries loss only, and one that carries nothing', () => {
     const reader = new BatchReader();
     const loss = { cause: LossCause.RING_FULL, records: 12, fromUs: now - 1_000, untilUs: now };
     reader.read(batchBytes(3, [], [loss]), bounds);
-    expect([reader.seq, reader.rowCount, reader.loss]).toEqual([
+    expect([reader.seq, rowCountsOf(reader), reader.loss]).toEqual([
       3,
-      0,
+      [0, 0, 0, 0],
       [{ ...loss, probe: Probe.TCP_HANDSHAKE }],
     ]);
     reader.read(batchBytes(4, []), bounds);
-    expect([reader.seq, reader.rowCount, reader.loss]).toEqual([4, 0, []]);
+    expect([reader.seq, rowCountsOf(reader), reader.loss]).toEqual([4, [0, 0, 0, 0], []]);
   });
 
   it.each<[string, (columns: Columns) => void, string]>([
@@ -204,6 +186,140 @@ describe('a batch reader', () => {
     expect(error.reason).toBe('malformed');
   });
 
+  it.each<[string, (batch: Batch) => void, string]>([
+    ['a side', (b) => void b.dnsQueries?.side.splice(1, 1, 3), 'dns_queries.side[1] is 3, outside 1–2'],
+    [
+      'an outcome',
+      (b) => void b.dnsQueries?.outcome.splice(1, 1, 4),
+      'dns_queries.outcome[1] is 4, outside 1–3',
+    ],
+    ['a transport', (b) => void b.dnsQueries?.transport.splice(0, 1, 0), 'dns_queries.transport[0] is 0'],
+    [
+      'a response code',
+      (b) => void b.dnsQueries?.responseCodePlusOne.splice(0, 1, 4_097),
+      'dns_queries.response_code_plus_one[0] is 4097',
+    ],
+    [
+      'a lookup id',
+      (b) => void b.dnsQueries?.lookupId.splice(1, 1, 2n ** 52n),
+      'dns_queries.lookup_id[1] is 4503599627370496',
+    ],
+    [
+      'a query type',
+      (b) => void b.dnsQueries?.queryType.splice(1, 1, 65_536),
+      'dns_queries.query_type[1] is 65536',
+    ],
+    [
+      'an elapsed time',
+      (b) => void b.dnsQueries?.elapsedUs.splice(1, 1, 86_400_000_001n),
+      'dns_queries.elapsed_us[1] is 86400000001',
+    ],
+    [
+      'a name index',
+      (b) => void b.dnsQueries?.queryNameIndex.splice(1, 1, 1),
+      'dns_queries.query_name_index[1] is 1, beyond its dictionary',
+    ],
+    [
+      'an ESC in a query name',
+      (b) => void b.dnsQueries?.queryNames.splice(0, 1, 'a\x1b[2J'),
+      'dns_queries.query_names[0] has byte 0x1b at 1, outside 0x21–0x7e',
+    ],
+    [
+      'a space in a query name',
+      (b) => void b.dnsQueries?.queryNames.splice(0, 1, 'a b'),
+      'dns_queries.query_names[0] has byte 0x20 at 1',
+    ],
+    [
+      'a DEL in a query name',
+      (b) => void b.dnsQueries?.queryNames.splice(0, 1, 'a\x7f'),
+      'dns_queries.query_names[0] has byte 0x7f',
+    ],
+    [
+      'a query name beyond ASCII',
+      (b) => void b.dnsQueries?.queryNames.splice(0, 1, 'ä.de'),
+      'dns_queries.query_names[0] has byte 0xc3 at 0',
+    ],
+    [
+      'an empty query name',
+      (b) => void b.dnsQueries?.queryNames.splice(0, 1, ''),
+      'dns_queries.query_names[0] has 0 bytes, outside 1–1004',
+    ],
+    [
+      'an endless query name',
+      (b) => void b.dnsQueries?.queryNames.splice(0, 1, 'x'.repeat(1_005)),
+      'dns_queries.query_names[0] has 1005 bytes',
+    ],
+    [
+      'a lookup name with a line feed',
+      (b) => void b.nameLookups?.names.splice(0, 1, 'a\nb'),
+      'name_lookups.names[0] has byte 0x0a at 1, outside 0x20–0x7e',
+    ],
+    [
+      'an endless lookup name',
+      (b) => void b.nameLookups?.names.splice(0, 1, 'x'.repeat(1_021)),
+      'name_lookups.names[0] has 1021 bytes',
+    ],
+    ['a family', (b) => void b.nameLookups?.family.splice(1, 1, 65_536), 'name_lookups.family[1] is 65536'],
+    [
+      'no drops',
+      (b) => void b.receiveQueueDrops?.drops.splice(1, 1, 0n),
+      'receive_queue_drops.drops[1] is 0',
+    ],
+    [
+      'a cause',
+      (b) => void b.receiveQueueDrops?.cause.splice(1, 1, 3),
+      'receive_queue_drops.cause[1] is 3, outside 1–2',
+    ],
+    [
+      'a set of sessions',
+      (b) => void b.receiveQueueDrops?.sessionSetIndex.splice(1, 1, 1),
+      'receive_queue_drops.session_set_index[1] is 1, beyond',
+    ],
+    [
+      'a row count',
+      (b) => void Object.assign(b.nameLookups ?? {}, { rowCount: 0 }),
+      'name_lookups.row_count is 0',
+    ],
+  ])('refuses %s out of range in any kind of record, and says where', (_what, spoil, message) => {
+    const batch = recordBatch(1, {
+      handshakes: [record()],
+      dnsQueries: [dnsQueryRecord({ observedAtUs: now }), dnsQueryRecord({ observedAtUs: now })],
+      nameLookups: [nameLookupRecord({ observedAtUs: now }), nameLookupRecord({ observedAtUs: now })],
+      receiveQueueDrops: [
+        receiveQueueDropRecord({ observedAtUs: now }),
+        receiveQueueDropRecord({ observedAtUs: now }),
+      ],
+    });
+    new BatchReader().read(toBinary(BatchSchema, batch), bounds);
+    spoil(batch);
+    const error = refusal(toBinary(BatchSchema, batch));
+    expect(error.message).toContain(message);
+    expect(error.reason).toBe('out_of_range');
+  });
+
+  it('forgets what it read of a batch when it reads the next, also after a refusal', () => {
+    const reader = new BatchReader();
+    const dnsQueries = [dnsQueryRecord({ observedAtUs: now })];
+    const bad = recordBatchBytes(1, { dnsQueries, handshakes: [record({ remotePort: 70_000 })] });
+    expect(() => reader.read(bad, bounds)).toThrow(BatchRefusedError);
+    reader.read(recordBatchBytes(2, { nameLookups: [nameLookupRecord({ observedAtUs: now })] }), bounds);
+    expect(rowCountsOf(reader)).toEqual([0, 0, 1, 0]);
+    reader.read(recordBatchBytes(3, { dnsQueries }), bounds);
+    expect(rowCountsOf(reader)).toEqual([0, 1, 0, 0]);
+  });
+
+  it('takes loss of each probe, and that of agents that name none as loss of handshakes', () => {
+    const reader = new BatchReader();
+    const loss = { cause: LossCause.RING_FULL, records: 1, fromUs: now, untilUs: now };
+    const tcpStream = { ...loss, cause: LossCause.TCP_STREAM, probe: Probe.DNS };
+    reader.read(batchBytes(1, [], [loss, tcpStream, { ...loss, probe: Probe.NAME_LOOKUP }]), bounds);
+    expect(reader.loss.map(({ cause, probe }) => [cause, probe])).toEqual([
+      [1, Probe.TCP_HANDSHAKE],
+      [9, Probe.DNS],
+      [1, Probe.NAME_LOOKUP],
+    ]);
+  });
+
   it('refuses records of the future and those that retention no longer keeps', () => {
     const late = refusal(batchBytes(1, [record(), record({ observedAtUs: bounds.latestUs + 1 })]));
     expect(late).toMatchObject({
@@ -242,11 +358,11 @@ describe('a batch reader', () => {
 
   it('neither crashes nor hangs on mutated, cut or random bytes', () => {
     const reader = new BatchReader();
-    const writer = new HandshakeRowWriter();
+    const writer = new RowWriter();
     const id = new Uint8Array(16);
     const mutated = fc
       .tuple(
-        fc.array(recordArbitrary, { minLength: 1, maxLength: 5 }).map((records) => batchBytes(7, records)),
+        contentsArbitrary.map((contents) => recordBatchBytes(7, contents)),
         fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 8 }),
         fc.option(fc.nat()),
       )
@@ -268,8 +384,10 @@ describe('a batch reader', () => {
         // Whatever is taken means the same to the reference decoder, and can be written.
         const reference = fromBinary(BatchSchema, bytes);
         expect(reader.seq).toBe(Number(reference.seq));
-        expect(reader.rowCount).toBe(reference.handshakes?.rowCount ?? 0);
-        if (reader.rowCount > 0) writer.write(reader, id, id);
+        for (const columns of reader.columns) {
+          expect(columns.rowCount).toBe(sentColumns(reference, columns)?.rowCount ?? 0);
+          if (columns.rowCount > 0) writer.write(columns, { agentId: id, bootId: id, seq: reader.seq });
+        }
       }),
       { numRuns: 3_000 },
     );
@@ -282,6 +400,52 @@ function embed(columns: Uint8Array): Uint8Array {
   const empty = toBinary(BatchSchema, create(BatchSchema, { seq: 1n }));
   const length = Uint8Array.of((columns.length & 0x7f) | 0x80, columns.length >> 7);
   return Buffer.concat([empty, Uint8Array.of(0x12), length, columns]);
+}
+
+function handshakesOf(reader: BatchReader): RecordColumns {
+  const found = reader.columns.find(({ kind }) => kind.table === 'handshake');
+  if (!found) throw new Error('no columns for handshakes');
+  return found;
+}
+
+function rowCountsOf(reader: BatchReader): number[] {
+  return reader.columns.map(({ rowCount }) => rowCount);
+}
+
+/** The columns as protobuf-es has them; undefined if the batch has none of this kind. */
+function sentColumns(batch: Batch, { kind }: RecordColumns): { rowCount: number } | undefined {
+  return Reflect.get(batch, camelCase(kind.name));
+}
+
+function expectSame(columns: RecordColumns, sent: { rowCount: number } | undefined): void {
+  expect(columns.rowCount).toBe(sent?.rowCount ?? 0);
+  if (!sent) return;
+  const ofName = (name: string) => Reflect.get(sent, camelCase(name));
+  const { numbers, observedAtDelta, processNameIndex, containerIdIndex, sessionSetIndex, nameIndex, kind } =
+    columns;
+  for (const column of [
+    observedAtDelta,
+    ...numbers,
+    processNameIndex,
+    containerIdIndex,
+    sessionSetIndex,
+    nameIndex,
+  ]) {
+    if (column)
+      expect([...column.values.subarray(0, column.count)]).toEqual(ofName(column.range.name).map(Number));
+  }
+  kind.addresses.forEach(({ name }, index) => {
+    expect(Buffer.from(ofName(name)).equals(columns.addresses[index] ?? Buffer.alloc(0))).toBe(true);
+  });
+  const texts = (bytes: readonly Uint8Array[]) => bytes.map((text) => Buffer.from(text).toString());
+  expect(texts(columns.processNames)).toEqual(ofName('process_names'));
+  expect(texts(columns.containerIds)).toEqual(ofName('container_ids'));
+  if (kind.names) expect(texts(columns.names)).toEqual(ofName(kind.names.name));
+  const hex = (sets: readonly (readonly Uint8Array[])[]) =>
+    sets.map((set) => set.map((id) => Buffer.from(id).toString('hex')));
+  expect(hex(columns.sessionSets)).toEqual(
+    hex(ofName('session_sets').map((set: { sessionIds: Uint8Array[] }) => set.sessionIds)),
+  );
 }
 
 function camelCase(name: string): string {

@@ -4,11 +4,11 @@ import { MetricsRegistry } from '../metrics/metrics-registry.js';
 
 @Injectable()
 export class IngestMetrics {
-  readonly rows: Counter;
+  readonly rows: Counter<'kind'>;
   readonly batches: Counter;
   readonly duplicates: Counter;
   readonly refused: Counter<'reason'>;
-  readonly lostRecords: Counter<'cause'>;
+  readonly lostRecords: Counter<'cause' | 'probe'>;
   readonly lostBatches: Counter;
   readonly retries: Counter;
   readonly commitSeconds: Histogram;
@@ -16,7 +16,12 @@ export class IngestMetrics {
 
   constructor(private readonly registry: MetricsRegistry) {
     const registers = [registry];
-    this.rows = new Counter({ name: 'synscope_ingest_rows_total', help: 'Records committed.', registers });
+    this.rows = new Counter({
+      name: 'synscope_ingest_rows_total',
+      help: 'Records committed, by their table.',
+      labelNames: ['kind'],
+      registers,
+    });
     this.batches = new Counter({
       name: 'synscope_ingest_batches_total',
       help: 'Batches committed.',
@@ -36,7 +41,7 @@ export class IngestMetrics {
     this.lostRecords = new Counter({
       name: 'synscope_ingest_lost_records_total',
       help: 'Records that agents reported as lost.',
-      labelNames: ['cause'],
+      labelNames: ['cause', 'probe'],
       registers,
     });
     this.lostBatches = new Counter({

@@ -1,14 +1,20 @@
 import { LossCause } from '@synscope/protocol';
 import type { ClientBase } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { COPY_HEADER, COPY_TRAILER, HANDSHAKE_COPY_COLUMNS } from './handshake-rows.js';
-import type { PendingBatch } from './pending-batch.js';
+import { COPY_HEADER, COPY_TRAILER } from './copy-format.js';
+import { observationOf, type PendingBatch, rowCountOf } from './pending-batch.js';
+import { copyColumnsOf } from './record-kind.js';
+import { RECORD_KINDS } from './record-kinds.js';
+import type { TableRows } from './row-writer.js';
 import { findSequenceGaps, type HighestBatch, type SequenceGap } from './sequence-gaps.js';
 
 /** "syni" in ASCII: keeps these advisory locks apart from others. */
 const AGENT_LOCK_CLASS = 0x73796e69;
 
-const COPY_HANDSHAKES = `COPY handshake (${HANDSHAKE_COPY_COLUMNS.join(', ')}) FROM STDIN (FORMAT binary)`;
+const COPY_STATEMENTS = RECORD_KINDS.map((kind) => ({
+  table: kind.table,
+  sql: `COPY ${kind.table} (${copyColumnsOf(kind).join(', ')}) FROM STDIN (FORMAT binary)`,
+}));
 
 export interface LossRecord {
   readonly agentId: string;
@@ -39,7 +45,10 @@ export async function storeGroup(client: ClientBase, batches: readonly PendingBa
     const boots = groupByBoot(batches);
     const highest = await readHighestBatches(client, boots);
     const fresh = await insertIntoLedger(client, batches);
-    if (fresh.some(({ rows }) => rows)) await copyRows(client, fresh);
+    for (const { table, sql } of COPY_STATEMENTS) {
+      const rows = fresh.flatMap((batch) => batch.rows.filter((ofTable) => ofTable.table === table));
+      if (rows.length > 0) await copyRows(client, sql, rows);
+    }
     const loss = fresh.flatMap(reportedLossOf);
     for (const [boot, ofBoot] of groupByBoot(fresh)) {
       const { gaps, late } = findSequenceGaps(highest.get(boot) ?? null, ofBoot);
@@ -96,6 +105,7 @@ async function insertIntoLedger(
   client: ClientBase,
   batches: readonly PendingBatch[],
 ): Promise<PendingBatch[]> {
+  const observed = batches.map(observationOf);
   const { rows } = await client.query<{ agent_id: string; boot_id: string; seq: string }>({
     name: 'ingest-ledger',
     text: `INSERT INTO ingest_batch (agent_id, boot_id, seq, rows, received_at, first_observed_at, last_observed_at)
@@ -108,10 +118,10 @@ async function insertIntoLedger(
       batches.map(({ agentId }) => agentId),
       batches.map(({ bootId }) => bootId),
       batches.map(({ seq }) => seq),
-      batches.map((batch) => batch.rows?.count ?? 0),
+      batches.map(rowCountOf),
       batches.map(({ receivedAtMs }) => receivedAtMs * 1_000),
-      batches.map((batch) => batch.rows?.firstObservedAtUs ?? null),
-      batches.map((batch) => batch.rows?.lastObservedAtUs ?? null),
+      observed.map((times) => times?.firstUs ?? null),
+      observed.map((times) => times?.lastUs ?? null),
     ],
   });
   if (rows.length === batches.length) return [...batches];
@@ -119,16 +129,16 @@ async function insertIntoLedger(
   return batches.filter(({ key }) => inserted.has(key));
 }
 
-function copyRows(client: ClientBase, batches: readonly PendingBatch[]): Promise<void> {
+function copyRows(client: ClientBase, statement: string, rows: readonly TableRows[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    const stream = client.query(copyFrom(COPY_HANDSHAKES));
+    const stream = client.query(copyFrom(statement));
     // Not once: a lost connection may be reported after another error, and without a listener would end the process.
     stream.on('error', reject);
     stream.once('finish', resolve);
     // A group is bounded by the queue, so it is handed over whole: waiting for each drain would only cost round trips.
     stream.cork();
     stream.write(COPY_HEADER);
-    for (const { rows } of batches) if (rows) stream.write(rows.bytes);
+    for (const { bytes } of rows) stream.write(bytes);
     stream.end(COPY_TRAILER);
   });
 }

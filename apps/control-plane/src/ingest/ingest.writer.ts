@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
+import { Probe } from '@synscope/protocol';
 import type { PoolClient } from 'pg';
 import { Configuration } from '../config/configuration.js';
 import { createDatabasePool, type DatabasePool } from '../database/database-pool.js';
@@ -8,7 +9,7 @@ import { lossCauseName } from '../record-storage/window-loss.store.js';
 import { BatchRefusedError } from './batch-refused.error.js';
 import { IngestMetrics } from './ingest.metrics.js';
 import { type StoredGroup, storeGroup } from './ingest.store.js';
-import type { PendingBatch } from './pending-batch.js';
+import { type PendingBatch, rowCountOf } from './pending-batch.js';
 
 export const INGEST_CONNECTIONS = 2;
 
@@ -97,7 +98,12 @@ export class IngestWriter {
   }
 
   private async store(batches: readonly PendingBatch[]): Promise<void> {
-    await this.partitions.ensure(new Set(batches.flatMap(({ rows }) => rows?.hours ?? [])));
+    for (const [table, rows] of Map.groupBy(
+      batches.flatMap((batch) => batch.rows),
+      (ofTable) => ofTable.table,
+    )) {
+      await this.partitions.ensure(table, new Set(rows.flatMap(({ hours }) => hours)));
+    }
     const endTimer = this.metrics.commitSeconds.startTimer();
     const stored = await this.inTransaction((client) => storeGroup(client, batches));
     endTimer();
@@ -129,14 +135,17 @@ export class IngestWriter {
   }
 
   private count(batches: readonly PendingBatch[], { fresh, loss }: StoredGroup): void {
-    const rows = fresh.reduce((sum, batch) => sum + (batch.rows?.count ?? 0), 0);
-    this.metrics.groupRows.observe(rows);
-    this.metrics.rows.inc(rows);
+    this.metrics.groupRows.observe(fresh.reduce((sum, batch) => sum + rowCountOf(batch), 0));
+    for (const { rows } of fresh) {
+      for (const { table, count } of rows) this.metrics.rows.inc({ kind: table }, count);
+    }
     this.metrics.batches.inc(fresh.length);
     this.metrics.duplicates.inc(batches.length - fresh.length);
-    for (const { cause, records, firstSeq, lastSeq } of loss) {
-      if (records !== null) this.metrics.lostRecords.inc({ cause: lossCauseName(cause) }, records);
-      else if (firstSeq !== null && lastSeq !== null) this.metrics.lostBatches.inc(lastSeq - firstSeq + 1);
+    for (const { cause, probe, records, firstSeq, lastSeq } of loss) {
+      if (records !== null) {
+        const labels = { cause: lossCauseName(cause), probe: Probe[probe ?? 0]?.toLowerCase() ?? '' };
+        this.metrics.lostRecords.inc(labels, records);
+      } else if (firstSeq !== null && lastSeq !== null) this.metrics.lostBatches.inc(lastSeq - firstSeq + 1);
     }
   }
 

@@ -1,4 +1,4 @@
-import type { PendingBatch } from './pending-batch.js';
+import { observationOf, type PendingBatch } from './pending-batch.js';
 
 /** The highest batch of a boot that is stored, and the time up to which its records reach. */
 export interface HighestBatch {
@@ -34,7 +34,8 @@ export function findSequenceGaps(
       late.push(seq);
       continue;
     }
-    const startsUs = batch.rows?.firstObservedAtUs ?? batch.receivedAtMs * 1_000;
+    const observed = observationOf(batch);
+    const startsUs = observed?.firstUs ?? batch.receivedAtMs * 1_000;
     if (seq > previous.seq + 1) {
       // Nothing tells when the first batches of a boot were observed, other than before this one.
       const endedUs = Number.isNaN(previous.observedUntilUs) ? startsUs : previous.observedUntilUs;
@@ -45,7 +46,7 @@ export function findSequenceGaps(
         untilUs: Math.max(endedUs, startsUs),
       });
     }
-    previous = { seq, observedUntilUs: batch.rows?.lastObservedAtUs ?? batch.receivedAtMs * 1_000 };
+    previous = { seq, observedUntilUs: observed?.lastUs ?? batch.receivedAtMs * 1_000 };
   }
   return { gaps, late };
 }

@@ -7,6 +7,9 @@ export const WireType = { Varint: 0, Fixed64: 1, LengthDelimited: 2, Fixed32: 5 
 /** A varint of 64 bits has at most ten bytes of seven bits each. */
 const LAST_VARINT_SCALE = 128 ** 9;
 
+/** The tilde. DEL follows. */
+const HIGHEST_PRINTABLE = 0x7e;
+
 /** Walks over the bytes of one protobuf message. Never reads past `end`; every malformed byte is a BatchRefusedError. */
 export class WireReader {
   position: number;
@@ -80,6 +83,25 @@ export class WireReader {
     }
     if (!isUtf8(bytes)) throw new BatchRefusedError('out_of_range', `${field} is not UTF-8`);
     if (bytes.includes(0)) throw new BatchRefusedError('out_of_range', `${field} contains U+0000`);
+    return bytes;
+  }
+
+  /** The bytes of a string of printable ASCII, from `lowest` to 0x7e: what it holds cannot steer a terminal. Not empty. */
+  printable(field: string, lowest: number, maximumBytes: number): Uint8Array {
+    const bytes = this.view();
+    const { length } = bytes;
+    if (length < 1 || length > maximumBytes) {
+      throw new BatchRefusedError('out_of_range', `${field} has ${length} bytes, outside 1–${maximumBytes}`);
+    }
+    for (let i = 0; i < length; i++) {
+      const byte = bytes[i] as number;
+      if (byte >= lowest && byte <= HIGHEST_PRINTABLE) continue;
+      const hex = (value: number) => `0x${value.toString(16).padStart(2, '0')}`;
+      throw new BatchRefusedError(
+        'out_of_range',
+        `${field} has byte ${hex(byte)} at ${i}, outside ${hex(lowest)}–${hex(HIGHEST_PRINTABLE)}: escape it as \\DDD`,
+      );
+    }
     return bytes;
   }
 

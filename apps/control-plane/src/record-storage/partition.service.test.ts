@@ -6,6 +6,7 @@ import { MetricsRegistry } from '../metrics/metrics-registry.js';
 import { PartitionService } from './partition.service.js';
 import { PartitionStore } from './partition.store.js';
 import { partitionName } from './partition-name.js';
+import { RECORD_TABLES, type RecordTable } from './record-table.js';
 
 const database = await createTestDatabase();
 const pool = createDatabasePool({
@@ -29,7 +30,9 @@ const service = () =>
     Configuration.fromEnvironment({ DATABASE_URL: database.url, SYNSCOPE_RECORD_RETENTION: '24h' }),
     new MetricsRegistry(),
   );
-const hours = async () => (await store.list('handshake')).map((partition) => partition.hour);
+const hours = async (table: RecordTable = 'handshake') =>
+  (await store.list(table)).map((partition) => partition.hour);
+const hoursOfAll = async () => Promise.all(RECORD_TABLES.map(hours));
 
 async function insert(observedAt: string): Promise<void> {
   await pool.query(
@@ -40,40 +43,58 @@ async function insert(observedAt: string): Promise<void> {
 }
 
 beforeEach(async () => {
-  for (const { name } of await store.list('handshake')) await pool.query(`DROP TABLE ${name}`);
+  for (const table of RECORD_TABLES) {
+    for (const { name } of await store.list(table)) await pool.query(`DROP TABLE ${name}`);
+  }
 });
 
 describe('partitions', () => {
-  it('are made ahead of the hours to come, with the indexes and without vacuum after inserts', async () => {
+  it('are made ahead of the hours to come for every kind of record', async () => {
     await service().maintain(now);
-    expect(await hours()).toEqual([hour, hour + 1, hour + 2, hour + 3]);
-    const { rows } = await pool.query(
-      `SELECT reloptions, (SELECT count(*) FROM pg_index WHERE indrelid = c.oid) AS indexes FROM pg_class c WHERE relname = $1`,
-      [partitionName('handshake', hour)],
-    );
-    expect(rows).toEqual([{ reloptions: ['autovacuum_vacuum_insert_threshold=-1'], indexes: 3 }]);
+    const ahead = [hour, hour + 1, hour + 2, hour + 3];
+    expect(await hoursOfAll()).toEqual(RECORD_TABLES.map(() => ahead));
   });
+
+  it.each(RECORD_TABLES)(
+    'of %s have the indexes of their table, and no vacuum after inserts',
+    async (table) => {
+      await store.create(table, [hour]);
+      const { rows } = await pool.query(
+        `SELECT reloptions, (SELECT count(*) FROM pg_index WHERE indrelid = c.oid) AS indexes,
+              (SELECT count(*) FROM pg_index WHERE indrelid = $2::regclass) AS "ofTable"
+         FROM pg_class c WHERE relname = $1`,
+        [partitionName(table, hour), table],
+      );
+      expect(rows).toMatchObject([{ reloptions: ['autovacuum_vacuum_insert_threshold=-1'] }]);
+      expect(rows[0].indexes).toBe(rows[0].ofTable);
+      expect(rows[0].indexes).toBeGreaterThan(0);
+    },
+  );
 
   it('are made once when several replicas make them at the same time', async () => {
     await Promise.all([service().maintain(now), service().maintain(now), service().maintain(now)]);
-    expect(await hours()).toHaveLength(4);
+    expect((await hoursOfAll()).map(({ length }) => length)).toEqual([4, 4, 4, 4]);
   });
 
-  it('of an old hour are made on demand', async () => {
-    await service().ensure([hour - 5, hour - 5]);
+  it('of an old hour are made on demand, for the kind that has records then', async () => {
+    const partitions = service();
+    await partitions.ensure('handshake', [hour - 5, hour - 5]);
     await insert(new Date(now - 5 * HOUR_MS).toISOString());
-    expect(await hours()).toEqual([hour - 5]);
+    expect(await hoursOfAll()).toEqual([[hour - 5], [], [], []]);
+    await partitions.ensure('dns_query', [hour - 5]);
+    expect(await hoursOfAll()).toEqual([[hour - 5], [hour - 5], [], []]);
   });
 
   it('are dropped when retention is over, with everything in them, and the others are kept', async () => {
-    await store.create('handshake', [hour - 30, hour - 26, hour - 25, hour - 1]);
+    for (const table of RECORD_TABLES) await store.create(table, [hour - 30, hour - 26, hour - 25, hour - 1]);
     await insert(new Date((hour - 30) * HOUR_MS).toISOString());
     await service().maintain(now);
-    expect(await hours()).toEqual([hour - 25, hour - 1, hour, hour + 1, hour + 2, hour + 3]);
-    const { rows } = await pool.query('SELECT to_regclass($1) AS left', [
-      partitionName('handshake', hour - 30),
-    ]);
-    expect(rows).toEqual([{ left: null }]);
+    const kept = [hour - 25, hour - 1, hour, hour + 1, hour + 2, hour + 3];
+    expect(await hoursOfAll()).toEqual(RECORD_TABLES.map(() => kept));
+    for (const table of RECORD_TABLES) {
+      const { rows } = await pool.query('SELECT to_regclass($1) AS left', [partitionName(table, hour - 30)]);
+      expect(rows).toEqual([{ left: null }]);
+    }
   });
 
   it('that an interrupted run left detached are dropped by the next', async () => {
@@ -106,7 +127,7 @@ describe('partitions', () => {
 
   it('have their new blocks known to the time index after a summary', async () => {
     const partitions = service();
-    await partitions.ensure([hour]);
+    for (const table of RECORD_TABLES) await partitions.ensure(table, [hour]);
     await insert(new Date(now).toISOString());
     await partitions.summarize();
     await partitions.summarize();

@@ -3,10 +3,10 @@ import { Counter } from 'prom-client';
 import { Configuration } from '../config/configuration.js';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
 import { MetricsRegistry } from '../metrics/metrics-registry.js';
-import { PartitionStore, type RecordTable } from './partition.store.js';
+import { PartitionStore } from './partition.store.js';
 import { hourAt } from './partition-name.js';
+import { RECORD_TABLES, type RecordTable } from './record-table.js';
 
-const TABLES: readonly RecordTable[] = ['handshake'];
 const HOURS_AHEAD = 3;
 /** Drops what retention no longer keeps, and makes partitions ahead. */
 const UPKEEP_INTERVAL_MS = 60_000;
@@ -22,8 +22,9 @@ const LAST_BATCH_KEPT_MS = 90 * 86_400_000;
 @Injectable()
 export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(PartitionService.name);
-  private readonly known = new Set<number>();
-  private readonly written = new Set<number>();
+  /** By table, the hours whose partition is there, and those that were written to since the last summary. */
+  private readonly known = hoursByTable();
+  private readonly written = hoursByTable();
   private readonly madeOnDemand: Counter;
   private readonly timers: NodeJS.Timeout[] = [];
   private running: Promise<void> = Promise.resolve();
@@ -58,20 +59,20 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
     return (nowMs - this.configuration.recordRetentionSeconds * 1_000) * 1_000;
   }
 
-  /** Resolves once every one of these hours has its partition. Hours count from the Unix epoch. */
-  async ensure(hours: Iterable<number>): Promise<void> {
+  /** Resolves once every one of these hours has its partition in a table. Hours count from the Unix epoch. */
+  async ensure(table: RecordTable, hours: Iterable<number>): Promise<void> {
     const missing: number[] = [];
     for (const hour of hours) {
-      this.written.add(hour);
-      if (!this.known.has(hour)) missing.push(hour);
+      this.written[table].add(hour);
+      if (!this.known[table].has(hour)) missing.push(hour);
     }
     if (missing.length === 0) return;
-    this.madeOnDemand.inc(await this.create(missing));
+    this.madeOnDemand.inc(await this.create(table, missing));
   }
 
   /** To be called when a write found a partition gone that was thought to be there. */
   forget(): void {
-    this.known.clear();
+    for (const table of RECORD_TABLES) this.known[table].clear();
   }
 
   /** Makes partitions ahead, drops those that retention no longer keeps, and trims the ledger with them. */
@@ -79,8 +80,8 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
     await this.makeAhead(nowMs);
     // One hour more than promised: what was let in a moment before the end must still find its partition.
     const earliest = hourAt(this.earliestUs(nowMs) / 1_000) - 1;
-    for (const hour of this.known) if (hour < earliest) this.known.delete(hour);
-    for (const table of TABLES) {
+    for (const table of RECORD_TABLES) {
+      for (const hour of this.known[table]) if (hour < earliest) this.known[table].delete(hour);
       const dropped = await this.store.dropBefore(table, earliest);
       if (dropped && dropped.length > 0)
         this.logger.log(`retention is over for ${dropped.join(', ')}: dropped`);
@@ -92,20 +93,22 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
   }
 
   async summarize(): Promise<void> {
-    const hours = [...this.written];
-    this.written.clear();
-    for (const table of TABLES) await this.store.summarize(table, hours);
+    for (const table of RECORD_TABLES) {
+      const hours = [...this.written[table]];
+      this.written[table].clear();
+      if (hours.length > 0) await this.store.summarize(table, hours);
+    }
   }
 
   private async makeAhead(nowMs: number): Promise<void> {
     const present = hourAt(nowMs);
-    await this.create(Array.from({ length: HOURS_AHEAD + 1 }, (_, ahead) => present + ahead));
+    const hours = Array.from({ length: HOURS_AHEAD + 1 }, (_, ahead) => present + ahead);
+    for (const table of RECORD_TABLES) await this.create(table, hours);
   }
 
-  private async create(hours: readonly number[]): Promise<number> {
-    let made = 0;
-    for (const table of TABLES) made += await this.store.create(table, hours);
-    for (const hour of hours) this.known.add(hour);
+  private async create(table: RecordTable, hours: readonly number[]): Promise<number> {
+    const made = await this.store.create(table, hours);
+    for (const hour of hours) this.known[table].add(hour);
     return made;
   }
 
@@ -122,4 +125,13 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
       else this.logger.warn(`upkeep of partitions failed, and is tried again: ${text}`);
     });
   }
+}
+
+function hoursByTable(): Readonly<Record<RecordTable, Set<number>>> {
+  return {
+    handshake: new Set(),
+    dns_query: new Set(),
+    name_lookup: new Set(),
+    receive_queue_drop: new Set(),
+  };
 }

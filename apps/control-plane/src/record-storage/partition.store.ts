@@ -2,9 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { PoolClient } from 'pg';
 import { DatabasePool } from '../database/database-pool.js';
 import { hourOfPartition, partitionName, startOfHour } from './partition-name.js';
-
-/** Tables that are partitioned by hour on observed_at. */
-export type RecordTable = 'handshake';
+import type { RecordTable } from './record-table.js';
 
 /** Postgres detaches when everybody who might still read the partition is done; what does not finish in time is finished later. */
 const DETACH_TIMEOUT_MS = 10_000;

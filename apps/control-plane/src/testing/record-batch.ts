@@ -1,10 +1,15 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { type Batch, BatchSchema } from '@synscope/protocol';
-import { type DnsQueryRecord, dnsQueryColumns } from './dns-query-record.js';
-import { type HandshakeRecord, handshakeColumns } from './handshake-batch.js';
+import fc from 'fast-check';
+import { type DnsQueryRecord, dnsQueryColumns, dnsQueryRecordArbitrary } from './dns-query-record.js';
+import { type HandshakeRecord, handshakeColumns, handshakeRecordArbitrary } from './handshake-batch.js';
 import { type LossReport, lossEntries } from './loss-report.js';
-import { type NameLookupRecord, nameLookupColumns } from './name-lookup-record.js';
-import { type ReceiveQueueDropRecord, receiveQueueDropColumns } from './receive-queue-drop-record.js';
+import { type NameLookupRecord, nameLookupColumns, nameLookupRecordArbitrary } from './name-lookup-record.js';
+import {
+  type ReceiveQueueDropRecord,
+  receiveQueueDropColumns,
+  receiveQueueDropRecordArbitrary,
+} from './receive-queue-drop-record.js';
 
 /** What a batch brings, of any kinds. */
 export interface BatchContents {
@@ -30,4 +35,20 @@ export function recordBatch(seq: number, contents: BatchContents): Batch {
 
 export function recordBatchBytes(seq: number, contents: BatchContents): Uint8Array {
   return toBinary(BatchSchema, recordBatch(seq, contents));
+}
+
+/** Up to so many records of each kind, observed from `fromUs` to `untilUs`; at least one of them all. */
+export function batchContentsArbitrary(
+  fromUs: number,
+  untilUs: number,
+  maxLength: number,
+): fc.Arbitrary<Required<Omit<BatchContents, 'loss'>>> {
+  return fc
+    .record({
+      handshakes: fc.array(handshakeRecordArbitrary(fromUs, untilUs), { maxLength }),
+      dnsQueries: fc.array(dnsQueryRecordArbitrary(fromUs, untilUs), { maxLength }),
+      nameLookups: fc.array(nameLookupRecordArbitrary(fromUs, untilUs), { maxLength }),
+      receiveQueueDrops: fc.array(receiveQueueDropRecordArbitrary(fromUs, untilUs), { maxLength }),
+    })
+    .filter((contents) => Object.values(contents).some((records) => records.length > 0));
 }
