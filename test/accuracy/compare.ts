@@ -1,4 +1,4 @@
-import type { WitnessedHandshake } from '../lab/capture.js';
+import type { WitnessedHandshake } from '../lab/witnessed-handshake.js';
 import type { Handshake } from '../stack/answers.js';
 import type { AccuracyCase } from './cases.js';
 import { clientName, type Experiment, serverName } from './experiment.js';

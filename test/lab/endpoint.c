@@ -17,15 +17,14 @@
  */
 #include "clock.h"
 #include "output.h"
+#include "process.h"
+#include "socket-address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +38,7 @@
 #define FIRST_CONNECTION 3
 
 struct options {
-	struct sockaddr_storage address;
-	socklen_t address_length;
+	struct socket_address address;
 	int count, interval_us, give_up_ms, backlog, accept_delay_ms;
 	bool close_at_once;
 };
@@ -48,43 +46,9 @@ struct options {
 static struct options options = { .count = 1, .give_up_ms = -1, .backlog = 128 };
 static pthread_mutex_t output_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "endpoint: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void describe_address(const struct sockaddr_storage *address, char *text, size_t size)
-{
-	char host[INET6_ADDRSTRLEN] = "";
-	unsigned int port = 0;
-
-	if (address->ss_family == AF_INET) {
-		const struct sockaddr_in *ipv4 = (const void *)address;
-
-		inet_ntop(AF_INET, &ipv4->sin_addr, host, sizeof(host));
-		port = ntohs(ipv4->sin_port);
-	} else if (address->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *ipv6 = (const void *)address;
-
-		inet_ntop(AF_INET6, &ipv6->sin6_addr, host, sizeof(host));
-		port = ntohs(ipv6->sin6_port);
-	}
-	snprintf(text, size, "{\"address\":\"%s\",\"port\":%u}", host, port);
-}
-
-static void describe_local(int socket, char *text, size_t size)
-{
-	struct sockaddr_storage address = { 0 };
-	socklen_t length = sizeof(address);
-
-	getsockname(socket, (struct sockaddr *)&address, &length);
-	describe_address(&address, text, size);
-}
-
 static int new_socket(void)
 {
-	int descriptor = socket(options.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int descriptor = socket(options.address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (descriptor < 0)
 		fail("socket");
@@ -109,12 +73,12 @@ static void *run_connection(void *argument)
 	int index = (int)(intptr_t)argument, error = 0, descriptor = new_socket();
 	bool gave_up = false;
 	uint64_t started, ended, closed = 0;
-	char local[128];
+	char local[ADDRESS_TEXT_SIZE];
 
 	if (options.give_up_ms >= 0)
 		fcntl(descriptor, F_SETFL, O_NONBLOCK);
 	started = monotonic_ns();
-	if (connect(descriptor, (struct sockaddr *)&options.address, options.address_length) < 0)
+	if (connect(descriptor, (struct sockaddr *)&options.address.storage, options.address.length) < 0)
 		error = errno;
 	if (error == EINPROGRESS)
 		error = await_answer(descriptor, &gave_up);
@@ -162,7 +126,7 @@ static int accept_one(int listener, uint64_t noticed)
 {
 	struct sockaddr_storage peer = { 0 };
 	socklen_t length = sizeof(peer);
-	char local[128], remote[128];
+	char local[ADDRESS_TEXT_SIZE], remote[ADDRESS_TEXT_SIZE];
 	uint64_t called = monotonic_ns();
 	int connection = accept4(listener, (struct sockaddr *)&peer, &length, SOCK_CLOEXEC);
 	uint64_t accepted = monotonic_ns();
@@ -179,10 +143,10 @@ static int accept_one(int listener, uint64_t noticed)
 static int listen_at_address(void)
 {
 	int listener = new_socket(), yes = 1;
-	char local[128];
+	char local[ADDRESS_TEXT_SIZE];
 
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-	if (bind(listener, (struct sockaddr *)&options.address, options.address_length) < 0)
+	if (bind(listener, (struct sockaddr *)&options.address.storage, options.address.length) < 0)
 		fail("bind");
 	if (listen(listener, options.backlog) < 0)
 		fail("listen");
@@ -237,42 +201,6 @@ static void run_server(void)
 	output_drain();
 }
 
-static void parse_address(const char *host, const char *port)
-{
-	struct sockaddr_in *ipv4 = (void *)&options.address;
-	struct sockaddr_in6 *ipv6 = (void *)&options.address;
-
-	if (inet_pton(AF_INET, host, &ipv4->sin_addr) == 1) {
-		ipv4->sin_family = AF_INET;
-		ipv4->sin_port = htons(atoi(port));
-		options.address_length = sizeof(*ipv4);
-	} else if (inet_pton(AF_INET6, host, &ipv6->sin6_addr) == 1) {
-		ipv6->sin6_family = AF_INET6;
-		ipv6->sin6_port = htons(atoi(port));
-		options.address_length = sizeof(*ipv6);
-	} else {
-		fprintf(stderr, "endpoint: %s is no IPv4 or IPv6 address\n", host);
-		exit(2);
-	}
-}
-
-static void enter_namespace(const char *path)
-{
-	int netns = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (netns < 0 || setns(netns, CLONE_NEWNET) < 0)
-		fail(path);
-	close(netns);
-}
-
-static void take_precedence(void)
-{
-	struct sched_param parameters = { .sched_priority = 5 }; /* below the relay's */
-
-	if (sched_setscheduler(0, SCHED_FIFO, &parameters) < 0)
-		fprintf(stderr, "endpoint: no real-time priority (%s); times are less exact\n", strerror(errno));
-}
-
 static void parse_options(int argc, char **argv)
 {
 	static const struct option known[] = {
@@ -314,7 +242,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: endpoint client|server [OPTIONS] ADDRESS PORT\n");
 		return 2;
 	}
-	parse_address(argv[optind + 1], argv[optind + 2]);
+	options.address = parse_address(argv[optind + 1], argv[optind + 2]);
 	if (client)
 		run_client();
 	else

@@ -1,3 +1,4 @@
+import { flags } from './flags.js';
 import { JsonProcess } from './json-process.js';
 import type { SocketAddress } from './relay.js';
 import { endpointFile } from './tools.js';
@@ -65,13 +66,6 @@ export interface ServerOptions {
   readonly realTime?: boolean;
 }
 
-/** Appends `--option value` for every value that is given. */
-function flags(values: Readonly<Record<string, string | number | undefined>>): string[] {
-  return Object.entries(values).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}`, String(value)],
-  );
-}
-
 export class Client implements AsyncDisposable {
   readonly #process: JsonProcess<Connect>;
 
@@ -87,9 +81,9 @@ export class Client implements AsyncDisposable {
       'interval-us': intervalUs,
       'give-up-ms': giveUpMs,
       name,
+      close: closeAtOnce,
+      'real-time': options.realTime,
     });
-    if (closeAtOnce) args.push('--close');
-    if (options.realTime) args.push('--real-time');
     return new Client(
       await JsonProcess.start<Connect>(endpointFile, ['client', ...args, address, String(port)]),
     );
@@ -124,8 +118,13 @@ export class Server implements AsyncDisposable {
 
   static async start(namespacePath: string | undefined, options: ServerOptions): Promise<Server> {
     const { address, port = 0, backlog, acceptDelayMs, name } = options;
-    const args = flags({ netns: namespacePath, backlog, 'accept-delay-ms': acceptDelayMs, name });
-    if (options.realTime) args.push('--real-time');
+    const args = flags({
+      netns: namespacePath,
+      backlog,
+      'accept-delay-ms': acceptDelayMs,
+      name,
+      'real-time': options.realTime,
+    });
     const server = new Server(
       await JsonProcess.start<Listening | Accept>(endpointFile, ['server', ...args, address, String(port)]),
     );

@@ -1,5 +1,8 @@
 import { existsSync } from 'node:fs';
 import { Capture } from './capture.js';
+import { DnsClient, type DnsClientOptions } from './dns-client.js';
+import { DnsServer, type DnsServerOptions } from './dns-server.js';
+import { Dnsmasq } from './dnsmasq.js';
 import { Client, type ClientOptions, Server, type ServerOptions } from './endpoint.js';
 import { Relay, type Side } from './relay.js';
 import { buildLabTools, runInNamespace } from './tools.js';
@@ -13,6 +16,7 @@ export interface LabOptions {
   readonly delayUs?: number;
 }
 
+const families: readonly Family[] = ['ipv4', 'ipv6'];
 let created = 0;
 
 /** Why no lab can be made here; undefined if one can. */
@@ -62,8 +66,16 @@ export class Lab implements AsyncDisposable {
   }
 
   address(side: Side, family: Family): string {
-    const host = side === 'a' ? 1 : 2;
-    return this.network(family).replace(family === 'ipv4' ? '0/24' : /\/64$/, String(host));
+    return this.#host(family, side === 'a' ? 1 : 2);
+  }
+
+  /** From which the DNS server of a side answers what is to be answered from elsewhere. */
+  elsewhereAddress(side: Side, family: Family): string {
+    return this.#host(family, side === 'a' ? 3 : 4);
+  }
+
+  #host(family: Family, number: number): string {
+    return this.network(family).replace(family === 'ipv4' ? '0/24' : /\/64$/, String(number));
   }
 
   /** Runs a command inside one side's namespace. */
@@ -94,7 +106,40 @@ export class Lab implements AsyncDisposable {
     );
   }
 
-  /** Captures one side's TCP packets from now on. */
+  /** At the side's addresses of both families. Ends with the lab, or when disposed of. */
+  async dnsServer(
+    side: Side,
+    options: Omit<DnsServerOptions, 'addresses' | 'elsewhere'> & {
+      /** Default: those of the side on the wire. */
+      readonly addresses?: readonly string[];
+    } = {},
+  ): Promise<DnsServer> {
+    const elsewhere = families.map((family) => this.elsewhereAddress(side, family));
+    for (const address of elsewhere) await this.#addAddress(side, address, 'preferred_lft', '0');
+    return this.#resources.use(
+      await DnsServer.start(this.relay.namespace(side).path, {
+        realTime: true,
+        addresses: families.map((family) => this.address(side, family)),
+        elsewhere,
+        ...options,
+      }),
+    );
+  }
+
+  /** Ends with the lab, or when disposed of. */
+  async dnsClient(side: Side, options: DnsClientOptions): Promise<DnsClient> {
+    return this.#resources.use(
+      await DnsClient.start(this.relay.namespace(side).path, { realTime: true, ...options }),
+    );
+  }
+
+  /** dnsmasq at the side's address of a family, asking a server on the side's loopback. Ends with the lab, or when disposed of. */
+  async dnsmasq(side: Side, family: Family, upstream: string): Promise<Dnsmasq> {
+    const address = this.address(side, family);
+    return this.#resources.use(await Dnsmasq.start(this.relay.namespace(side).path, { address, upstream }));
+  }
+
+  /** Captures one side's TCP and UDP packets from now on. */
   async capture(side: Side): Promise<Capture> {
     return this.#resources.use(await Capture.start(this.relay.namespace(side).path));
   }
@@ -105,8 +150,13 @@ export class Lab implements AsyncDisposable {
     // Nothing learnt from one connection changes the next.
     await this.setting(side, 'net.ipv4.tcp_no_metrics_save', 1);
     for (const device of ['lo', 'wire']) await this.run(side, 'ip', 'link', 'set', device, 'up');
-    await this.run(side, 'ip', 'address', 'add', `${this.address(side, 'ipv4')}/24`, 'dev', 'wire');
-    await this.run(side, 'ip', 'address', 'add', `${this.address(side, 'ipv6')}/64`, 'dev', 'wire', 'nodad');
+    for (const family of families) await this.#addAddress(side, this.address(side, family));
+  }
+
+  /** With `preferred_lft 0` it is one that nothing chooses as its own without being told. */
+  async #addAddress(side: Side, address: string, ...options: string[]): Promise<void> {
+    const [prefix, ...more] = address.includes(':') ? [`${address}/64`, 'nodad'] : [`${address}/24`];
+    await this.run(side, 'ip', 'address', 'replace', prefix, 'dev', 'wire', ...more, ...options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

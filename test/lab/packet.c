@@ -4,6 +4,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <string.h>
 
 #define RULES_MAX 16
@@ -12,7 +13,7 @@
 
 const char *const packet_kind_names[KIND_COUNT + 1] = {
 	[KIND_OTHER] = "other", [KIND_SYN] = "syn", [KIND_SYN_ACK] = "synack", [KIND_ACK] = "ack",
-	[KIND_DATA] = "data",	[KIND_FIN] = "fin", [KIND_RST] = "rst",	       [KIND_ANY] = "any",
+	[KIND_DATA] = "data",	[KIND_FIN] = "fin", [KIND_RST] = "rst",	       [KIND_UDP] = "udp", [KIND_ANY] = "any",
 };
 
 struct connection {
@@ -59,6 +60,29 @@ static void parse_tcp(const uint8_t *bytes, size_t length, struct packet_info *i
 	info->kind = tcp_kind(&tcp, info->payload);
 }
 
+static void parse_udp(const uint8_t *bytes, size_t length, struct packet_info *info)
+{
+	struct udphdr udp;
+
+	if (length < sizeof(udp))
+		return;
+	memcpy(&udp, bytes, sizeof(udp));
+	info->kind = KIND_UDP;
+	info->source_port = ntohs(udp.source);
+	info->destination_port = ntohs(udp.dest);
+	info->payload = length - sizeof(udp);
+	if (info->payload >= 2)
+		info->message_id = bytes[sizeof(udp)] << 8 | bytes[sizeof(udp) + 1];
+}
+
+static void parse_transport(uint8_t protocol, const uint8_t *bytes, size_t length, struct packet_info *info)
+{
+	if (protocol == IPPROTO_TCP)
+		parse_tcp(bytes, length, info);
+	else if (protocol == IPPROTO_UDP)
+		parse_udp(bytes, length, info);
+}
+
 static void map_ipv4(struct in6_addr *mapped, uint32_t address)
 {
 	memset(mapped, 0, sizeof(*mapped));
@@ -81,11 +105,10 @@ static void parse_ipv4(const uint8_t *bytes, size_t length, struct packet_info *
 	info->family = AF_INET;
 	map_ipv4(&info->source, ip.saddr);
 	map_ipv4(&info->destination, ip.daddr);
-	if (ip.protocol == IPPROTO_TCP)
-		parse_tcp(bytes + header, total - header, info);
+	parse_transport(ip.protocol, bytes + header, total - header, info);
 }
 
-/* Extension headers are not followed: Linux puts none in front of TCP by itself. */
+/* Extension headers are not followed: Linux puts none in front of TCP and UDP by itself. */
 static void parse_ipv6(const uint8_t *bytes, size_t length, struct packet_info *info)
 {
 	struct ip6_hdr ip;
@@ -100,8 +123,7 @@ static void parse_ipv6(const uint8_t *bytes, size_t length, struct packet_info *
 	info->family = AF_INET6;
 	info->source = ip.ip6_src;
 	info->destination = ip.ip6_dst;
-	if (ip.ip6_nxt == IPPROTO_TCP)
-		parse_tcp(bytes + sizeof(ip), payload, info);
+	parse_transport(ip.ip6_nxt, bytes + sizeof(ip), payload, info);
 }
 
 void packet_parse(const uint8_t *bytes, size_t length, enum side from, struct packet_info *info)

@@ -15,13 +15,14 @@ enum side {
 };
 
 enum packet_kind {
-	KIND_OTHER, /* not TCP */
+	KIND_OTHER, /* neither TCP nor UDP */
 	KIND_SYN,
 	KIND_SYN_ACK,
 	KIND_ACK, /* bare: no payload, no SYN, RST or FIN; the first one of a connection is the handshake's third packet */
 	KIND_DATA,
 	KIND_FIN,
 	KIND_RST,
+	KIND_UDP,
 	KIND_COUNT,
 	KIND_ANY = KIND_COUNT, /* in rules only */
 };
@@ -34,7 +35,8 @@ struct packet_info {
 	int family; /* AF_INET, AF_INET6; 0 = neither */
 	struct in6_addr source, destination; /* IPv4 as ::ffff:a.b.c.d */
 	uint16_t source_port, destination_port; /* host order */
-	uint32_t seq, ack;
+	uint32_t seq, ack; /* TCP */
+	uint16_t message_id; /* UDP: the first two bytes of the payload, which is the ID of a DNS message; 0 = shorter */
 	uint32_t payload; /* bytes */
 };
 

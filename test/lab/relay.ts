@@ -8,15 +8,18 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-/** One TCP packet as the relay saw it. Times are CLOCK_MONOTONIC in microseconds. */
+/** One TCP or UDP packet as the relay saw it. Times are CLOCK_MONOTONIC in microseconds. */
 export interface RelayedPacket {
   readonly event: 'packet';
   readonly from: Side;
-  readonly kind: 'syn' | 'synack' | 'ack' | 'data' | 'fin' | 'rst';
+  readonly kind: 'syn' | 'synack' | 'ack' | 'data' | 'fin' | 'rst' | 'udp';
   readonly source: SocketAddress;
   readonly destination: SocketAddress;
+  /** TCP; 0 of UDP. */
   readonly seq: number;
   readonly ack: number;
+  /** UDP: the first two bytes of the payload, which is the ID of a DNS message; 0 of TCP. */
+  readonly messageId: number;
   /** Bytes. */
   readonly payload: number;
   /** Taken from the sender. */
@@ -117,7 +120,7 @@ export class Relay implements AsyncDisposable {
     return { a, b, unreportedPackets };
   }
 
-  /** Every TCP packet that was forwarded or dropped before this call. */
+  /** Every TCP and UDP packet that was forwarded or dropped before this call. */
   async packets(): Promise<readonly RelayedPacket[]> {
     await this.stats(); // answers come in order, behind the packets
     return this.#process.events.filter((event) => event.event === 'packet');

@@ -7,6 +7,9 @@ const folder = import.meta.dirname;
 
 export const relayFile = join(folder, '.build/tun-relay');
 export const endpointFile = join(folder, '.build/endpoint');
+export const dnsServerFile = join(folder, '.build/dns-server');
+export const dnsClientFile = join(folder, '.build/dns-client');
+export const dnsReflectorFile = join(folder, '.build/dns-reflector');
 
 let built: Promise<unknown> | undefined;
 

@@ -8,12 +8,12 @@
  *
  * Commands on stdin, one per line, each answered by one `reply` line:
  *   delay a|b MICROSECONDS                                    what side a (b) sends arrives so much later
- *   drop KIND COUNT|all [each] [from a|b] [port N]            KIND: syn synack ack data fin rst any; `each`: COUNT per connection
+ *   drop KIND COUNT|all [each] [from a|b] [port N]            KIND: syn synack ack data fin rst udp any; `each`: COUNT per connection
  *   loss a|b PERCENT SEED                                     of what that side sends, by a seeded generator
  *   clear                                                     no more drops and losses
  *   reset                                                     clear, no delay, counters at zero
  *   stats
- * Each TCP packet is told by a `packet` line once it is forwarded or dropped; times are CLOCK_MONOTONIC in microseconds. `sentUs` is
+ * Each TCP and UDP packet is told by a `packet` line once it is forwarded or dropped; times are CLOCK_MONOTONIC in microseconds. `sentUs` is
  * taken directly before the write that hands the packet to the receiving namespace's stack, which handles it within that write.
  */
 #include "clock.h"
@@ -81,9 +81,9 @@ static void describe(const struct packet *packet, uint64_t sent_ns, const char *
 	else
 		snprintf(outcome, sizeof(outcome), "\"sentUs\":%.3f", sent_ns / 1e3);
 	output_line("{\"event\":\"packet\",\"from\":\"%s\",\"kind\":\"%s\",\"source\":{\"address\":\"%s\",\"port\":%u},"
-		    "\"destination\":{\"address\":\"%s\",\"port\":%u},\"seq\":%u,\"ack\":%u,\"payload\":%u,\"arrivedUs\":%.3f,%s}",
+		    "\"destination\":{\"address\":\"%s\",\"port\":%u},\"seq\":%u,\"ack\":%u,\"messageId\":%u,\"payload\":%u,\"arrivedUs\":%.3f,%s}",
 		    side_names[info->from], packet_kind_names[info->kind], source, info->source_port, destination,
-		    info->destination_port, info->seq, info->ack, info->payload, packet->arrived_ns / 1e3, outcome);
+		    info->destination_port, info->seq, info->ack, info->message_id, info->payload, packet->arrived_ns / 1e3, outcome);
 }
 
 /* xorshift64* by Vigna (2016): small, seedable, good enough for coin tosses. */
@@ -209,7 +209,7 @@ static bool parse_kind(const char *word, enum packet_kind *kind)
 
 static const char *command_drop(void)
 {
-	static const char usage[] = "usage: drop syn|synack|ack|data|fin|rst|any COUNT|all [each] [from a|b] [port N]";
+	static const char usage[] = "usage: drop syn|synack|ack|data|fin|rst|udp|any COUNT|all [each] [from a|b] [port N]";
 	struct drop_rule rule = { .from = SIDE_ANY, .count = RULE_UNLIMITED };
 	const char *count, *word;
 	double number;

@@ -13,8 +13,21 @@ export const PROBE_PACKAGES = [
   'libelf-dev',
   'zlib1g-dev',
 ];
-/** The network lab of the tests and its witness: test/lab/README.md. And psql for the benchmark of ingest. */
-export const TEST_PACKAGES = ['gcc', 'iproute2', 'util-linux', 'tshark', 'curl', 'postgresql-client'];
+/**
+ * The network lab of the tests with its witnesses and resolvers: test/lab/README.md. And psql for the benchmark of ingest. `dnsmasq-base` is the
+ * program alone; `dnsmasq` would start a service.
+ */
+export const TEST_PACKAGES = [
+  'gcc',
+  'iproute2',
+  'util-linux',
+  'tshark',
+  'bind9-dnsutils',
+  'dnsperf',
+  'dnsmasq-base',
+  'curl',
+  'postgresql-client',
+];
 
 /** Guests with other kernels: test/kernels. */
 export const GUEST_PACKAGES = ['qemu-system-x86', 'busybox-static', 'cpio'];

@@ -1,0 +1,57 @@
+import { flags } from './flags.js';
+import { JsonProcess } from './json-process.js';
+import type { SocketAddress } from './relay.js';
+import { dnsReflectorFile } from './tools.js';
+
+interface Listening {
+  readonly event: 'listening';
+  readonly local: SocketAddress;
+}
+
+interface Answered {
+  readonly event: 'answered';
+  readonly count: number;
+}
+
+/** Makes every query its own answer, for load; see dns-reflector.c. */
+export class DnsReflector implements AsyncDisposable {
+  readonly #process: JsonProcess<Listening | Answered>;
+
+  private constructor(process: JsonProcess<Listening | Answered>) {
+    this.#process = process;
+  }
+
+  static async start(
+    namespacePath: string | undefined,
+    options: { readonly address: string; readonly port?: number; readonly name?: string },
+  ): Promise<DnsReflector> {
+    const { address, port = 53, name } = options;
+    const args = [...flags({ netns: namespacePath, name }), address, String(port)];
+    const reflector = new DnsReflector(await JsonProcess.start(dnsReflectorFile, args));
+    try {
+      await reflector.#process.until(() => reflector.#process.events.length > 0, 'bound socket');
+    } catch (error) {
+      await reflector[Symbol.asyncDispose]();
+      throw error;
+    }
+    return reflector;
+  }
+
+  get address(): SocketAddress {
+    const [listening] = this.#process.events;
+    if (listening?.event !== 'listening') throw new Error('the reflector does not listen yet');
+    return listening.local;
+  }
+
+  /** Ends it and says how many queries it answered. */
+  async stop(): Promise<number> {
+    await this.#process[Symbol.asyncDispose]();
+    const last = this.#process.events.at(-1);
+    if (last?.event !== 'answered') throw new Error('the reflector ended without a count');
+    return last.count;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+  }
+}
