@@ -1,14 +1,20 @@
-import { LossCause } from '@synscope/protocol';
+import { LossCause, Probe } from '@synscope/protocol';
 import { createTestDatabase } from '@synscope/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Configuration } from '../config/configuration.js';
 import { createDatabasePool, type DatabasePool } from '../database/database-pool.js';
 import { ReadinessChecks } from '../health/readiness-checks.js';
 import { MetricsRegistry } from '../metrics/metrics-registry.js';
 import { PartitionService } from '../record-storage/partition.service.js';
 import { PartitionStore } from '../record-storage/partition.store.js';
+import { hourAt, partitionName } from '../record-storage/partition-name.js';
+import { RECORD_TABLES } from '../record-storage/record-table.js';
 import { WindowLossStore } from '../record-storage/window-loss.store.js';
+import { dnsQueryRecord } from '../testing/dns-query-record.js';
 import { batchBytes, handshakeRecord } from '../testing/handshake-batch.js';
+import { nameLookupRecord } from '../testing/name-lookup-record.js';
+import { receiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
+import { recordBatchBytes } from '../testing/record-batch.js';
 import { BatchRefusedError } from './batch-refused.error.js';
 import { IngestMetrics } from './ingest.metrics.js';
 import { IngestService } from './ingest.service.js';
@@ -51,7 +57,6 @@ function startIngest(environment: Record<string, string> = {}): IngestService {
   return service;
 }
 
-beforeAll(() => new PartitionStore(pool).create('handshake', []));
 beforeEach(() => {
   agentId = `0198c0de-0000-7000-8000-${(++agentNumber).toString(16).padStart(12, '0')}`;
   ingest = startIngest();
@@ -172,8 +177,71 @@ describe('ingest', () => {
     expect(stored.records).toBe(15);
     expect(stored.intervals.map(({ cause }) => cause)).toEqual(['ring_full', 'agent_buffer_full']);
     expect(await metric('synscope_ingest_lost_records_total', { cause: 'ring_full' })).toBe(12);
+    const lost = { cause: 'ring_full', probe: 'tcp_handshake' };
+    expect(await metric('synscope_ingest_lost_records_total', lost)).toBe(12);
     const before = { since: '2000-01-01T00:00:00Z', until: '2001-01-01T00:00:00Z', agentIds: [agentId] };
     expect(await new WindowLossStore(pool).touching(before)).toEqual({ records: 0, intervals: [] });
+  });
+
+  it('tells the loss of one probe apart, and counts a gap as loss of each', async () => {
+    const now = Date.now() * 1_000;
+    const loss = { cause: LossCause.RING_FULL, fromUs: now - 5_000_000, untilUs: now };
+    await submit(
+      1,
+      [],
+      [
+        { ...loss, records: 1, probe: Probe.TCP_HANDSHAKE },
+        { ...loss, records: 20, probe: Probe.DNS },
+        { ...loss, records: 300, probe: Probe.NAME_LOOKUP },
+      ],
+    );
+    await submit(3);
+    const ofProbe = async (probe: Probe) => {
+      const found = await new WindowLossStore(pool).touching({ ...wholeTime, agentIds: [agentId], probe });
+      return [found.records, found.intervals.map((interval) => interval.probe).toSorted()];
+    };
+    expect(await ofProbe(Probe.TCP_HANDSHAKE)).toEqual([1, [null, 'tcp_handshake']]);
+    expect(await ofProbe(Probe.DNS)).toEqual([20, ['dns', null]]);
+    expect(await ofProbe(Probe.NAME_LOOKUP)).toEqual([300, ['name_lookup', null]]);
+    const ofAll = await new WindowLossStore(pool).touching({ ...wholeTime, agentIds: [agentId] });
+    expect([ofAll.records, ofAll.intervals.length]).toEqual([321, 4]);
+  });
+
+  it('stores all kinds of records of a batch in one transaction, once, and counts them by kind', async () => {
+    const contents = {
+      handshakes: [handshakeRecord()],
+      dnsQueries: [dnsQueryRecord(), dnsQueryRecord({ queryName: '\\027.example' })],
+      nameLookups: [nameLookupRecord(), nameLookupRecord(), nameLookupRecord()],
+      receiveQueueDrops: [receiveQueueDropRecord()],
+    };
+    const bytes = recordBatchBytes(1, contents);
+    await Promise.all([1, 2].map(() => ingest.submit({ agentId, bootId, bytes })));
+    await ingest.submit({ agentId, bootId, bytes });
+    const counts = await Promise.all(RECORD_TABLES.map(count));
+    expect(counts).toEqual([1, 2, 3, 1]);
+    const { rows } = await pool.query(
+      `SELECT count(DISTINCT xmin::text)::int AS transactions FROM (
+         ${[...RECORD_TABLES, 'ingest_batch'].map((table) => `SELECT xmin FROM ${table} WHERE agent_id = $1`).join(' UNION ALL ')}
+       ) AS written`,
+      [agentId],
+    );
+    expect(rows).toEqual([{ transactions: 1 }]);
+    const ledger = await pool.query('SELECT rows FROM ingest_batch WHERE agent_id = $1', [agentId]);
+    expect(ledger.rows).toEqual([{ rows: 7 }]);
+    const byKind = RECORD_TABLES.map((kind) => metric('synscope_ingest_rows_total', { kind }));
+    expect(await Promise.all(byKind)).toEqual(counts);
+  });
+
+  it('stores nothing of a batch in which one kind of records is out of range', async () => {
+    const bytes = recordBatchBytes(1, {
+      handshakes: [handshakeRecord()],
+      dnsQueries: [dnsQueryRecord({ queryName: 'a\u001b[2J' })],
+    });
+    await expect(ingest.submit({ agentId, bootId, bytes })).rejects.toMatchObject({
+      reason: 'out_of_range',
+      message: expect.stringContaining('dns_queries.query_names[0]'),
+    });
+    expect(await Promise.all([...RECORD_TABLES, 'ingest_batch'].map(count))).toEqual([0, 0, 0, 0, 0]);
   });
 
   it('refuses a poisoned batch alone, and stores those around it', async () => {
@@ -213,6 +281,25 @@ describe('ingest', () => {
     await pool.query(`DROP TABLE ${rows[0]?.name}`);
     await submit(2, [handshakeRecord({ observedAtUs })]);
     expect(await count('handshake')).toBe(1);
+  });
+
+  it('makes the partition of an old hour for the kinds of records that came from then', async () => {
+    const observedAtUs = (Date.now() - 7 * 3_600_000) * 1_000;
+    const bytes = recordBatchBytes(1, {
+      handshakes: [handshakeRecord()],
+      dnsQueries: [dnsQueryRecord({ observedAtUs })],
+    });
+    await ingest.submit({ agentId, bootId, bytes });
+    expect([await count('handshake'), await count('dns_query')]).toEqual([1, 1]);
+    const old = await Promise.all(
+      RECORD_TABLES.map(async (table) => {
+        const { rows } = await pool.query('SELECT to_regclass($1) IS NOT NULL AS there', [
+          partitionName(table, hourAt(observedAtUs / 1_000)),
+        ]);
+        return rows[0].there;
+      }),
+    );
+    expect(old).toEqual([false, true, false, false]);
   });
 
   it('waits while the database is away, says so, and stores everything once when it is back', async () => {

@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
-import { Probe } from '@synscope/protocol';
 import type { PoolClient } from 'pg';
 import { Configuration } from '../config/configuration.js';
 import { createDatabasePool, type DatabasePool } from '../database/database-pool.js';
+import { lossCauseName, lossProbeName } from '../record-storage/loss-names.js';
 import { PartitionService } from '../record-storage/partition.service.js';
-import { lossCauseName } from '../record-storage/window-loss.store.js';
 import { BatchRefusedError } from './batch-refused.error.js';
 import { IngestMetrics } from './ingest.metrics.js';
 import { type StoredGroup, storeGroup } from './ingest.store.js';
@@ -143,7 +142,7 @@ export class IngestWriter {
     this.metrics.duplicates.inc(batches.length - fresh.length);
     for (const { cause, probe, records, firstSeq, lastSeq } of loss) {
       if (records !== null) {
-        const labels = { cause: lossCauseName(cause), probe: Probe[probe ?? 0]?.toLowerCase() ?? '' };
+        const labels = { cause: lossCauseName(cause), probe: lossProbeName(probe) ?? 'any' };
         this.metrics.lostRecords.inc(labels, records);
       } else if (firstSeq !== null && lastSeq !== null) this.metrics.lostBatches.inc(lastSeq - firstSeq + 1);
     }

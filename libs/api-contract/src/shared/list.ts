@@ -23,6 +23,10 @@ export const lossIntervalSchema = z
   .strictObject({
     agentId: z.string().nullable(),
     cause: z.string(),
+    probe: z.string().nullable().meta({
+      description:
+        'Whose records; null for batches that never came, which could have held records of any probe.',
+    }),
     records: z.int().min(0).nullable().meta({ description: 'Null if only the number of batches is known.' }),
     batches: z
       .int()
