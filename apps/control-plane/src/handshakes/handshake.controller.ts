@@ -23,14 +23,14 @@ import { RequireRole } from '../access/require-role.js';
 import { Endpoint, ListEndpoint } from '../http/endpoint.js';
 import type { KeysetList } from '../lists/keyset-list.js';
 import { HandshakeService } from './handshake.service.js';
-import { HandshakeSummaryService } from './handshake-summary.service.js';
+import { HandshakeHeatmapService } from './handshake-heatmap.service.js';
 
 @ApiTags('Handshakes')
 @Controller('handshakes')
 export class HandshakeController {
   constructor(
     private readonly handshakes: HandshakeService,
-    private readonly summaries: HandshakeSummaryService,
+    private readonly heatmaps: HandshakeHeatmapService,
   ) {}
 
   @Get()
@@ -57,7 +57,7 @@ export class HandshakeController {
   summarize(
     @Query({ schema: handshakeSummaryQuerySchema }) query: HandshakeSummaryQuery,
   ): Promise<HandshakeSummary> {
-    return this.summaries.summarize(query);
+    return this.handshakes.summarize(query);
   }
 
   @Get('heatmap')
@@ -71,7 +71,7 @@ export class HandshakeController {
   heatmap(
     @Query({ schema: handshakeHeatmapQuerySchema }) query: HandshakeHeatmapQuery,
   ): Promise<HandshakeHeatmap> {
-    return this.summaries.heatmap(query);
+    return this.heatmaps.heatmap(query);
   }
 
   @Get(':id')

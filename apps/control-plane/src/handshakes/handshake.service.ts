@@ -1,56 +1,37 @@
 import { Injectable } from '@nestjs/common';
-import type { Handshake, HandshakeDetail, HandshakeListQuery } from '@synscope/api-contract';
-import { z } from 'zod';
+import type {
+  Handshake,
+  HandshakeDetail,
+  HandshakeListQuery,
+  HandshakeSummary,
+  HandshakeSummaryQuery,
+} from '@synscope/api-contract';
+import { Probe } from '@synscope/protocol';
 import { notFound } from '../errors/api-error.js';
-import { KeysetList } from '../lists/keyset-list.js';
-import type { TimeWindow } from '../lists/time-window.js';
-import { HandshakeStore } from './handshake.store.js';
-import { HandshakeScopeService } from './handshake-scope.service.js';
-
-const NAME = 'handshakes';
-const timePosition = z.tuple([z.guid()]);
-const latencyPosition = z.tuple([z.int().min(0).nullable(), z.guid()]);
+import type { KeysetList } from '../lists/keyset-list.js';
+import { RecordLists } from '../record-queries/record-lists.js';
+import { RecordReader } from '../record-queries/record-reader.js';
+import { RecordSummaries } from '../record-queries/record-summaries.js';
+import { HANDSHAKE_SUMMARY, HANDSHAKES } from './handshake-kind.js';
 
 @Injectable()
 export class HandshakeService {
   constructor(
-    private readonly store: HandshakeStore,
-    private readonly scopes: HandshakeScopeService,
+    private readonly reader: RecordReader,
+    private readonly lists: RecordLists,
+    private readonly summaries: RecordSummaries,
   ) {}
 
-  list(listQuery: HandshakeListQuery): KeysetList<Handshake> {
-    const query = this.scopes.withDefaultSince(listQuery);
-    const nowMs = Date.now();
-    const scopeOf = (window: TimeWindow) => this.scopes.within(query, window, nowMs);
-    const common = {
-      name: NAME,
-      query,
-      nowMs,
-      loss: async (window: TimeWindow) => this.scopes.lossOf(await scopeOf(window)),
-    };
-    if (query.order === '-latencyUs') {
-      return new KeysetList({
-        ...common,
-        position: latencyPosition,
-        fetch: async ({ after, limit, window }) => {
-          const position = after && { latencyUs: after[0], id: after[1] };
-          const found = await this.store.listByLatency(await scopeOf(window), position, limit, nowMs);
-          return found.map((item) => ({ item, position: [item.latencyUs, item.id] as const }));
-        },
-      });
-    }
-    return new KeysetList({
-      ...common,
-      position: timePosition,
-      fetch: async ({ after, limit, window }) => {
-        const found = await this.store.listByTime(await scopeOf(window), after?.[0] ?? null, limit, nowMs);
-        return found.map((item) => ({ item, position: [item.id] as const }));
-      },
-    });
+  list(query: HandshakeListQuery): KeysetList<Handshake> {
+    return this.lists.list('handshakes', Probe.TCP_HANDSHAKE, HANDSHAKES, query);
+  }
+
+  summarize(query: HandshakeSummaryQuery): Promise<HandshakeSummary> {
+    return this.summaries.summarize(Probe.TCP_HANDSHAKE, HANDSHAKE_SUMMARY, query);
   }
 
   async get(id: string): Promise<HandshakeDetail> {
-    const handshake = await this.store.find(id);
+    const handshake = await this.reader.find(HANDSHAKES, id);
     if (!handshake) throw notFound('handshake', id);
     return { ...handshake, peer: null, breakdown: null };
   }

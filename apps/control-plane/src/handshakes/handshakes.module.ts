@@ -1,21 +1,13 @@
 import { Module } from '@nestjs/common';
-import { RecordStorageModule } from '../record-storage/record-storage.module.js';
+import { RecordQueriesModule } from '../record-queries/record-queries.module.js';
 import { HandshakeController } from './handshake.controller.js';
 import { HandshakeService } from './handshake.service.js';
-import { HandshakeStore } from './handshake.store.js';
-import { HandshakeScopeService } from './handshake-scope.service.js';
-import { HandshakeSummaryService } from './handshake-summary.service.js';
-import { HandshakeSummaryStore } from './handshake-summary.store.js';
+import { HandshakeHeatmapService } from './handshake-heatmap.service.js';
+import { HandshakeHeatmapStore } from './handshake-heatmap.store.js';
 
 @Module({
-  imports: [RecordStorageModule],
+  imports: [RecordQueriesModule],
   controllers: [HandshakeController],
-  providers: [
-    HandshakeService,
-    HandshakeStore,
-    HandshakeScopeService,
-    HandshakeSummaryService,
-    HandshakeSummaryStore,
-  ],
+  providers: [HandshakeService, HandshakeHeatmapService, HandshakeHeatmapStore],
 })
 export class HandshakesModule {}

@@ -2,9 +2,10 @@ import type { HandshakeFilter } from '@synscope/api-contract';
 import { createTestDatabase } from '@synscope/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabasePool, DatabasePool } from '../database/database-pool.js';
+import { HANDSHAKES } from '../handshakes/handshake-kind.js';
 import { PartitionStore } from '../record-storage/partition.store.js';
 import { hourAt } from '../record-storage/partition-name.js';
-import { HandshakeStore } from './handshake.store.js';
+import { RecordReader } from './record-reader.js';
 
 const database = await createTestDatabase();
 const pool = createDatabasePool({
@@ -46,7 +47,7 @@ beforeAll(async () => {
 });
 
 /** The plans of all statements that a read runs. */
-async function plansOf(read: (store: HandshakeStore) => Promise<unknown>): Promise<string> {
+async function plansOf(read: (store: RecordReader) => Promise<unknown>): Promise<string> {
   const plans: string[] = [];
   const explaining = Object.create(pool, {
     query: {
@@ -57,66 +58,66 @@ async function plansOf(read: (store: HandshakeStore) => Promise<unknown>): Promi
       },
     },
   }) as DatabasePool;
-  await read(new HandshakeStore(explaining));
+  await read(new RecordReader(explaining));
   return plans.join('\n\n');
 }
 
 const BY_LATENCY = /Index (Only )?Scan Backward using handshake_\d+_\d+_latency_us_observed_at/;
 const BY_TIME = /Index (Only )?Scan Backward using handshake_\d+_\d+_observed_at_id/;
 
-describe('the store of handshakes', () => {
+describe('the reader of records', () => {
   it('reads the slowest from the index by latency, without sorting the hour', async () => {
-    const plans = await plansOf((store) => store.listByLatency(scopeOf({}), null, 100, endMs));
+    const plans = await plansOf((store) => store.listByLatency(HANDSHAKES, scopeOf({}), null, 100, endMs));
     expect(plans).toMatch(BY_LATENCY);
     expect(plans).not.toMatch(/Seq Scan on handshake/);
   });
 
   it('reads the next page of the slowest from the same index', async () => {
-    const store = new HandshakeStore(pool);
-    const [, last] = await store.listByLatency(scopeOf({ minLatencyMs: 20 }), null, 2, endMs);
+    const store = new RecordReader(pool);
+    const [, last] = await store.listByLatency(HANDSHAKES, scopeOf({ minLatencyMs: 20 }), null, 2, endMs);
     if (!last) throw new Error('no rows');
     const after = { latencyUs: last.latencyUs, id: last.id };
     expect(
-      await plansOf((own) => own.listByLatency(scopeOf({ minLatencyMs: 20 }), after, 100, endMs)),
+      await plansOf((own) => own.listByLatency(HANDSHAKES, scopeOf({ minLatencyMs: 20 }), after, 100, endMs)),
     ).toMatch(BY_LATENCY);
   });
 
   it('reads slow or failed ones by time from the index by time, in one statement', async () => {
     for (const filter of [{ minLatencyMs: 50 }, { outcome: ['refused' as const] }]) {
-      const plans = await plansOf((store) => store.listByTime(scopeOf(filter), null, 100, endMs));
+      const plans = await plansOf((store) => store.listByTime(HANDSHAKES, scopeOf(filter), null, 100, endMs));
       expect(plans).toMatch(BY_TIME);
       expect(plans.split('\n\n')).toHaveLength(1);
     }
   });
 
   it('finds the newest of all in a few slices, and reads no more of them than it needs', async () => {
-    const plans = await plansOf((store) => store.listByTime(scopeOf({}), null, 20, endMs));
+    const plans = await plansOf((store) => store.listByTime(HANDSHAKES, scopeOf({}), null, 20, endMs));
     expect(plans.split('\n\n').length).toBeLessThanOrEqual(4);
     expect(plans).not.toMatch(/Seq Scan on handshake_20260131_08/);
   });
 
   it('finds a record by the time in its id', async () => {
-    const [newest] = await new HandshakeStore(pool).listByTime(scopeOf({}), null, 1, endMs);
+    const [newest] = await new RecordReader(pool).listByTime(HANDSHAKES, scopeOf({}), null, 1, endMs);
     const id = newest?.id ?? '';
-    expect(await plansOf((store) => store.find(id))).toMatch(
+    expect(await plansOf((store) => store.find(HANDSHAKES, id))).toMatch(
       /Index Scan on handshake_20260131_09_observed_at/,
     );
-    expect((await new HandshakeStore(pool).find(id))?.id).toBe(id);
+    expect((await new RecordReader(pool).find(HANDSHAKES, id))?.id).toBe(id);
   });
 
   it('gives each record once over all pages, in both orders', async () => {
-    const store = new HandshakeStore(pool);
+    const store = new RecordReader(pool);
     const scope = { ...scopeOf({}), since: new Date(endMs - 300_000).toISOString() };
     const byTime: string[] = [];
     const byLatency: (number | null)[] = [];
     for (let after: string | null = null; ; ) {
-      const page = await store.listByTime(scope, after, 400, endMs);
+      const page = await store.listByTime(HANDSHAKES, scope, after, 400, endMs);
       byTime.push(...page.map(({ id }) => id));
       after = page.at(-1)?.id ?? null;
       if (page.length < 400) break;
     }
     for (let after: { latencyUs: number | null; id: string } | null = null; ; ) {
-      const page = await store.listByLatency(scope, after, 400, endMs);
+      const page = await store.listByLatency(HANDSHAKES, scope, after, 400, endMs);
       byLatency.push(...page.map(({ latencyUs }) => latencyUs));
       const last = page.at(-1);
       after = last ? { latencyUs: last.latencyUs, id: last.id } : null;

@@ -1,36 +1,49 @@
 import { Injectable } from '@nestjs/common';
-import { formatMicroseconds, type HandshakeFilter, type Loss, resolveTime } from '@synscope/api-contract';
+import { formatMicroseconds, type Loss, type RecordFilter, resolveTime } from '@synscope/api-contract';
+import type { Probe } from '@synscope/protocol';
 import { Configuration } from '../config/configuration.js';
 import { resolveWindow, type TimeWindow } from '../lists/time-window.js';
 import { WindowLossStore } from '../record-storage/window-loss.store.js';
-import { HandshakeStore } from './handshake.store.js';
-import type { HandshakeScope } from './handshake-conditions.js';
+import { windowTooLong } from './record-query.errors.js';
+import type { LatencyFilter, RecordScope } from './record-scope.js';
+import { RecordScopeStore } from './record-scope.store.js';
 
 const DEFAULT_LENGTH_SECONDS = 3_600;
+const LONGEST_WINDOW_DAYS = 31;
+const MICROSECONDS_PER_DAY = 86_400_000_000;
 /** Ingest takes records of hosts whose clock is this far ahead of ours: they are the newest. */
 const CLOCK_AHEAD_MS = 5 * 60_000;
 
 /** What a query's filters mean: the default window, the agents of a hostname, the loss that belongs to the answer. */
 @Injectable()
-export class HandshakeScopeService {
+export class RecordScopeService {
   constructor(
-    private readonly store: HandshakeStore,
+    private readonly store: RecordScopeStore,
     private readonly loss: WindowLossStore,
     private readonly configuration: Configuration,
   ) {}
 
   /** An hour, up to now or `until`, if `since` is left out; with a session, everything that is kept. */
-  withDefaultSince<T extends HandshakeFilter>(query: T): T & { since: string } {
+  withDefaultSince<T extends RecordFilter>(query: T): T & { since: string } {
     if (query.since !== undefined) return { ...query, since: query.since };
     const seconds = query.sessionId ? this.configuration.recordRetentionSeconds : DEFAULT_LENGTH_SECONDS;
     return { ...query, since: earlierBy(seconds, query.until) };
   }
 
-  async resolve(query: HandshakeFilter, nowMs: number): Promise<HandshakeScope> {
-    return this.within(query, resolveWindow(this.withDefaultSince(query), nowMs), nowMs);
+  /** For what reads every record of the window: refuses one that would take forever. */
+  async resolveBounded<F extends LatencyFilter>(query: F, nowMs: number): Promise<RecordScope<F>> {
+    const scope = await this.within(query, resolveWindow(this.withDefaultSince(query), nowMs), nowMs);
+    // A little more than the days themselves: the window reaches into the future by what clocks may be ahead.
+    if (lengthUs(scope) > (LONGEST_WINDOW_DAYS + 1) * MICROSECONDS_PER_DAY)
+      throw windowTooLong(LONGEST_WINDOW_DAYS);
+    return scope;
   }
 
-  async within(filter: HandshakeFilter, window: TimeWindow, nowMs: number): Promise<HandshakeScope> {
+  async within<F extends LatencyFilter>(
+    filter: F,
+    window: TimeWindow,
+    nowMs: number,
+  ): Promise<RecordScope<F>> {
     const since = window.since ?? formatMicroseconds(0n);
     const until = window.until ?? formatMicroseconds(BigInt(nowMs + CLOCK_AHEAD_MS) * 1_000n);
     const session = filter.sessionId ? await this.store.lifeOfSession(filter.sessionId) : null;
@@ -43,15 +56,21 @@ export class HandshakeScopeService {
     };
   }
 
-  async lossOf({ agentIds, since, until }: HandshakeScope): Promise<Loss> {
-    return this.loss.touching({ since, until, ...(agentIds && { agentIds }) });
+  /** What was lost of one probe's records, and batches that could have held some. */
+  async lossOf({ agentIds, since, until }: RecordScope<LatencyFilter>, probe: Probe): Promise<Loss> {
+    return this.loss.touching({ since, until, probe, ...(agentIds && { agentIds }) });
   }
 
-  private async agentIds({ agentId, hostname }: HandshakeFilter): Promise<readonly string[] | null> {
+  private async agentIds({ agentId, hostname }: RecordFilter): Promise<readonly string[] | null> {
     if (hostname === undefined) return agentId ?? null;
     const ofHost = await this.store.agentIdsOf(hostname);
     return agentId ? ofHost.filter((id) => agentId.includes(id)) : ofHost;
   }
+}
+
+/** How long a scope is, in microseconds. */
+export function lengthUs({ since, until }: { readonly since: string; readonly until: string }): number {
+  return Number((resolveTime(until, 0) ?? 0n) - (resolveTime(since, 0) ?? 0n));
 }
 
 /** A time expression for this long before another one, which is now if left out. Made without the clock, so that cursors go on fitting. */
