@@ -30,8 +30,16 @@ typedef struct {
 	__s64 counter;
 } atomic64_t;
 
+struct in6_addr {
+	__u8 in6_u[16];
+};
+
 struct sock_common {
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num; /* local port, host order */
 	unsigned short skc_family;
+	struct in6_addr skc_v6_rcv_saddr;
 	possible_net_t skc_net;
 	atomic64_t skc_cookie; /* 0 = never asked for */
 };
@@ -39,6 +47,7 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
+	int sk_rcvbuf;
 	struct socket *sk_socket;
 	__u16 sk_protocol;
 };
@@ -103,12 +112,17 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct nsproxy {
+	struct net *net_ns;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
 	struct task_struct *group_leader;
 	struct files_struct *files;
 	struct css_set *cgroups;
+	struct nsproxy *nsproxy;
 	char comm[16];
 };
 
@@ -164,8 +178,10 @@ enum {
 #define ETH_P_IPV6 0x86dd
 
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
 
 /* include/uapi/asm-generic/errno*.h */
+#define ENOMEM 12
 #define EPIPE 32
 #define ECONNABORTED 103
 #define ECONNRESET 104

@@ -31,9 +31,8 @@ bool privilege_has(int capability)
 	return !capabilities_get(data) && data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
 }
 
-int privilege_drop(bool keep_sys_admin)
+int privilege_narrow(const int *needed, size_t count)
 {
-	const int kept[] = {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_ADMIN};
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct held[2], data[2] = {};
 
@@ -41,11 +40,11 @@ int privilege_drop(bool keep_sys_admin)
 		return -errno;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
-	for (unsigned int i = 0; i < sizeof(kept) / sizeof(kept[0]) - !keep_sys_admin; i++) {
-		__u32 mask = CAP_TO_MASK(kept[i]) & held[CAP_TO_INDEX(kept[i])].permitted;
+	for (size_t i = 0; i < count; i++) {
+		__u32 mask = CAP_TO_MASK(needed[i]) & held[CAP_TO_INDEX(needed[i])].permitted;
 
-		data[CAP_TO_INDEX(kept[i])].permitted |= mask;
-		data[CAP_TO_INDEX(kept[i])].effective |= mask;
+		data[CAP_TO_INDEX(needed[i])].permitted |= mask;
+		data[CAP_TO_INDEX(needed[i])].effective |= mask;
 	}
 	/* The bounding set needs CAP_SETPCAP; without it an ordinary user's set is no way up under no_new_privs anyway. */
 	if (privilege_has(CAP_SETPCAP))
@@ -53,6 +52,13 @@ int privilege_drop(bool keep_sys_admin)
 			if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0))
 				return -errno;
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+int privilege_drop(bool keep_sys_admin)
+{
+	static const int needed[] = {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_ADMIN};
+
+	return privilege_narrow(needed, sizeof(needed) / sizeof(needed[0]) - !keep_sys_admin);
 }
 
 int privilege_mount_tracefs(void)
