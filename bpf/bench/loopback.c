@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * The load of bench:probe: connect, accept, close on 127.0.0.1 for a given time, by one thread per CPU that is client and server in turns:
- * the handshake is done when connect() returns, so nobody waits for anybody, and the CPUs are busy with connections alone. Prints how
- * many were made, and in how many seconds, as JSON. In a network namespace of its own, and to one address of 127.0.0.0/28 after another, so
- * that TIME_WAIT does not use up the ports.
+ * TCP on 127.0.0.1 for a given time, by one thread per CPU that is client and server in turns, so that nobody waits for anybody and the CPUs are
+ * busy with this alone. Prints how often it was done, and in how many seconds, as JSON. In a network namespace of its own.
+ *
+ *   connections  connect, accept, close, to one address of 127.0.0.0/28 after another, so that TIME_WAIT does not use up the ports
+ *   roundtrips   one byte there and one back
+ *   bulk         32 KiB in one direction
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -22,12 +25,21 @@
 
 #define CPUS_MAX 64
 #define ADDRESSES 15
+#define BULK_BYTES (32 * 1024) /* below any receive window, so that nobody waits in send() for a reader */
+
+struct ends {
+	int listener;
+	int client;
+	int accepted;
+	struct sockaddr_in address;
+};
 
 struct worker {
 	pthread_t thread;
 	int cpu;
 	double seconds;
-	unsigned long connections;
+	void (*repeat)(struct ends *ends, unsigned long count);
+	unsigned long count;
 };
 
 static void fail(const char *what)
@@ -66,44 +78,96 @@ static void enter_namespace(void)
 	close(any);
 }
 
+static void open_listener(struct ends *ends)
+{
+	socklen_t length = sizeof(ends->address);
+
+	ends->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
+	ends->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (ends->listener < 0 || bind(ends->listener, (struct sockaddr *)&ends->address, sizeof(ends->address)) || listen(ends->listener, 16) ||
+	    getsockname(ends->listener, (struct sockaddr *)&ends->address, &length))
+		fail("listen");
+}
+
+static void open_connection(struct ends *ends, unsigned long count)
+{
+	ends->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + count % ADDRESSES);
+	ends->client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (ends->client < 0 || connect(ends->client, (struct sockaddr *)&ends->address, sizeof(ends->address)))
+		fail("connect");
+	ends->accepted = accept4(ends->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (ends->accepted < 0)
+		fail("accept");
+}
+
+static void connection(struct ends *ends, unsigned long count)
+{
+	open_connection(ends, count);
+	close(ends->client);
+	close(ends->accepted);
+}
+
+static void pass(int from, int to, size_t bytes)
+{
+	static _Thread_local char buffer[BULK_BYTES];
+
+	if (send(from, buffer, bytes, MSG_NOSIGNAL) != (ssize_t)bytes || recv(to, buffer, bytes, MSG_WAITALL) != (ssize_t)bytes)
+		fail("send and receive");
+}
+
+static void round_trip(struct ends *ends, unsigned long count)
+{
+	int on = 1;
+
+	if (!count) {
+		open_connection(ends, count);
+		setsockopt(ends->client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		setsockopt(ends->accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	}
+	pass(ends->client, ends->accepted, 1);
+	pass(ends->accepted, ends->client, 1);
+}
+
+static void bulk(struct ends *ends, unsigned long count)
+{
+	if (!count)
+		open_connection(ends, count);
+	pass(ends->client, ends->accepted, BULK_BYTES);
+}
+
 static void *run(void *context)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t length = sizeof(address);
 	struct worker *worker = context;
+	struct ends ends = {};
 	double end;
 
 	pin(worker->cpu);
-	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 16) ||
-	    getsockname(listener, (struct sockaddr *)&address, &length))
-		fail("listen");
+	open_listener(&ends);
 	end = now() + worker->seconds;
-	while (now() < end) {
-		int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), accepted;
-
-		address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + worker->connections % ADDRESSES);
-		if (client < 0 || connect(client, (struct sockaddr *)&address, sizeof(address)))
-			fail("connect");
-		accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (accepted < 0)
-			fail("accept");
-		close(client);
-		close(accepted);
-		worker->connections++;
-	}
+	for (; now() < end; worker->count++)
+		worker->repeat(&ends, worker->count);
 	return NULL;
+}
+
+static void (*load_of(const char *name))(struct ends *, unsigned long)
+{
+	if (!strcmp(name, "connections"))
+		return connection;
+	if (!strcmp(name, "roundtrips"))
+		return round_trip;
+	return strcmp(name, "bulk") ? NULL : bulk;
 }
 
 int main(int count, char **arguments)
 {
-	double seconds = count == 2 ? atof(arguments[1]) : 0, began;
+	double seconds = count > 1 ? atof(arguments[1]) : 0, began;
+	void (*repeat)(struct ends *, unsigned long) = load_of(count > 2 ? arguments[2] : "connections");
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	struct worker workers[CPUS_MAX] = {};
-	unsigned long connections = 0;
+	unsigned long done = 0;
 
-	if (seconds <= 0 || seconds > 60) {
-		fprintf(stderr, "Usage: loopback SECONDS (at most 60)\n");
+	if (seconds <= 0 || seconds > 60 || !repeat) {
+		fprintf(stderr, "Usage: loopback SECONDS [connections|roundtrips|bulk] (at most 60 s)\n");
 		return 2;
 	}
 	cpus = cpus > CPUS_MAX ? CPUS_MAX : cpus;
@@ -112,13 +176,14 @@ int main(int count, char **arguments)
 	for (int cpu = 0; cpu < cpus; cpu++) {
 		workers[cpu].cpu = cpu;
 		workers[cpu].seconds = seconds;
+		workers[cpu].repeat = repeat;
 		if (pthread_create(&workers[cpu].thread, NULL, run, &workers[cpu]))
 			fail("pthread_create");
 	}
 	for (int cpu = 0; cpu < cpus; cpu++) {
 		pthread_join(workers[cpu].thread, NULL);
-		connections += workers[cpu].connections;
+		done += workers[cpu].count;
 	}
-	printf("{\"connections\":%lu,\"seconds\":%.6f}\n", connections, now() - began);
+	printf("{\"count\":%lu,\"seconds\":%.6f}\n", done, now() - began);
 	return 0;
 }

@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Load } from './load.ts';
+
+const reflector = fileURLToPath(new URL('../../test/lab/.build/dns-reflector', import.meta.url));
+const ADDRESS = '127.0.0.1';
+
+const names = Array.from({ length: 1000 }, (_, i) => `host${i}.bench.example ${i % 2 ? 'A' : 'AAAA'}\n`).join(
+  '',
+);
+
+/** Waits for the child's first line. */
+async function spawnUntilReady(file: string, ...args: string[]): Promise<ChildProcess> {
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ready = once(createInterface({ input: child.stdout }), 'line');
+  await Promise.race([
+    ready,
+    once(child, 'close').then(() => {
+      throw new Error(`${file} ended before it was ready`);
+    }),
+  ]);
+  return child;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const closed = once(child, 'close');
+  child.stdin?.end();
+  await closed;
+}
+
+/** dnsperf and test/lab's reflector on loopback in a network namespace of their own. */
+export class Dnsperf implements AsyncDisposable {
+  private readonly namespace: ChildProcess;
+
+  /** dnsperf reads its queries again and again, so from a file. */
+  private readonly queries: string;
+  private readonly resources: AsyncDisposableStack;
+
+  private constructor(namespace: ChildProcess, queries: string, resources: AsyncDisposableStack) {
+    this.namespace = namespace;
+    this.queries = queries;
+    this.resources = resources;
+  }
+
+  static async start(): Promise<Dnsperf> {
+    await using resources = new AsyncDisposableStack();
+    const folder = resources.use(await mkdtempDisposable(join(tmpdir(), 'synscope-bench-')));
+    const queries = join(folder.path, 'queries');
+    await writeFile(queries, names);
+    const namespace = resources.adopt(
+      await spawnUntilReady('unshare', '--net', 'sh', '-c', 'ip link set lo up && echo up && exec cat'),
+      end,
+    );
+    const netns = `/proc/${namespace.pid}/ns/net`;
+    resources.adopt(await spawnUntilReady(reflector, '--netns', netns, ADDRESS, '53'), end);
+    return new Dnsperf(namespace, queries, resources.move());
+  }
+
+  /** As many queries as it gets through, 100 at once on 4 sockets. */
+  async run(seconds: number): Promise<Load> {
+    const dnsperf = [
+      'dnsperf',
+      '-s',
+      ADDRESS,
+      '-d',
+      this.queries,
+      '-l',
+      String(seconds),
+      '-c',
+      '4',
+      '-q',
+      '100',
+    ];
+    const child = spawn('nsenter', [`--net=/proc/${this.namespace.pid}/ns/net`, ...dnsperf], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await once(child, 'close');
+    const figure = (label: string) =>
+      Number(new RegExp(`${label}:\\s+([\\d.]+)`).exec(output)?.[1] ?? Number.NaN);
+    const lost = figure('Queries lost');
+    if (lost !== 0) console.log(`  dnsperf lost ${lost} queries`);
+    return { count: figure('Queries completed'), perSecond: figure('Queries per second') };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.resources.disposeAsync();
+  }
+}
