@@ -1,6 +1,6 @@
 import os from 'node:os';
 import { status } from '@grpc/grpc-js';
-import { type Batch, LossCause, SessionState } from '@synscope/protocol';
+import { type Batch, LossCause, Probe, SessionState } from '@synscope/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BATCH_MAX_WAIT_MS } from './batch/batcher.js';
 import { AgentHarness } from './testing/agent-harness.js';
@@ -37,7 +37,10 @@ describe('the agent', () => {
       hostname: os.hostname(),
       kernel: os.release(),
       labels: { env: 'test' },
-      capabilities: [{ name: 'tcp_handshake.client', available: true, detail: '' }],
+      capabilities: [
+        { name: 'tcp_handshake.client', available: true, detail: '' },
+        { name: 'query_names', available: true, detail: '' },
+      ],
       sessions: [],
     });
     expect(stream.hello.bootId).toHaveLength(16);
@@ -47,16 +50,19 @@ describe('the agent', () => {
     const { stream, run } = await harness.connected();
     stream.desire(7n, [desiredSession(1)]);
     expect(await stream.statuses.next()).toMatchObject({ state: SessionState.PENDING, revision: 7n });
-    expect(await stream.statuses.next()).toMatchObject({ state: SessionState.RUNNING, hooks: HOOKS });
+    expect(await stream.statuses.next()).toMatchObject({
+      state: SessionState.RUNNING,
+      hooks: HOOKS.tcp_handshake,
+    });
 
     const { revision, slots } = await run.configures.next();
-    run.sendRecords([
+    run.sendHandshakes([
       {
         revision,
         slots: 1n << BigInt(slots[0] ?? 0),
         pid: 42,
-        latencyNs: 51_234_000n,
-        processName: Buffer.from('curl'),
+        latency_ns: 51_234_000n,
+        process_name: Buffer.from('curl'),
       },
     ]);
     const batch = await stream.batches.next();
@@ -78,8 +84,8 @@ describe('the agent', () => {
     const { stream, run } = await harness.connected();
     await running(stream);
     const { revision } = await run.configures.next();
-    run.sendStats({ emitted: 5 });
-    run.sendRecords([
+    run.sendStats({ tcp_handshake: { emitted: 5 } });
+    run.sendHandshakes([
       { revision, slots: 1n },
       { revision, slots: 1n },
     ]);
@@ -98,19 +104,22 @@ describe('the agent', () => {
     const { loss } = await stream.batches.next();
     expect(loss).toMatchObject([{ cause: LossCause.PROBE_RESTART, records: 3n }]);
 
-    successor.sendRecords([{ revision: again.revision, slots: 1n, pid: 9 }]);
+    successor.sendHandshakes([{ revision: again.revision, slots: 1n, pid: 9 }]);
     expect(pids(await stream.batches.next())).toEqual([9]);
   });
 
   it('sends the probe’s loss with its interval, each kind once', async () => {
     const { stream, run } = await harness.connected();
-    const loss = { ringFull: 4, pendingTableFull: 0, unfinishedAtDetach: 0 };
-    run.sendStats({ monotonicNs: 2e9, wallOffsetNs: 2e18, loss });
-    expect((await stream.batches.next()).loss).toMatchObject([{ cause: LossCause.RING_FULL, records: 4n }]);
+    const first = { ringFull: 4 };
+    run.sendStats({ monotonicNs: 2e9, wallOffsetNs: 2e18, tcp_handshake: { loss: first } });
+    expect((await stream.batches.next()).loss).toMatchObject([
+      { cause: LossCause.RING_FULL, probe: Probe.TCP_HANDSHAKE, records: 4n },
+    ]);
     run.sendStats({
       monotonicNs: 3e9,
       wallOffsetNs: 2e18,
-      loss: { ...loss, ringFull: 6, pendingTableFull: 1 },
+      tcp_handshake: { loss: { ringFull: 6, pendingTableFull: 1 } },
+      dns: { loss: { ringFull: 5, tcpStream: 7 } },
     });
     const second = await stream.batches.next();
     expect(second.handshakes).toBeUndefined();
@@ -121,7 +130,9 @@ describe('the agent', () => {
         fromUs: 2_000_000_002_000_000n,
         untilUs: 2_000_000_003_000_000n,
       },
-      { cause: LossCause.PENDING_TABLE_FULL, records: 1n },
+      { cause: LossCause.PENDING_TABLE_FULL, probe: Probe.TCP_HANDSHAKE, records: 1n },
+      { cause: LossCause.RING_FULL, probe: Probe.DNS, records: 5n },
+      { cause: LossCause.TCP_STREAM, probe: Probe.DNS, records: 7n },
     ]);
   });
 
@@ -130,17 +141,17 @@ describe('the agent', () => {
     await running(stream);
     const { revision } = await run.configures.next();
     stream.acknowledging = false;
-    run.sendRecords([{ revision, slots: 1n, pid: 1 }]);
+    run.sendHandshakes([{ revision, slots: 1n, pid: 1 }]);
     const first = await stream.batches.next();
-    run.sendRecords([{ revision, slots: 1n, pid: 2 }]);
+    run.sendHandshakes([{ revision, slots: 1n, pid: 2 }]);
     const second = await stream.batches.next();
     stream.acknowledge(second.seq);
-    run.sendRecords([{ revision, slots: 1n, pid: 3 }]);
+    run.sendHandshakes([{ revision, slots: 1n, pid: 3 }]);
     const third = await stream.batches.next();
 
     harness.plane.stop();
     await stream.ended;
-    run.sendRecords([{ revision, slots: 1n, pid: 4 }]);
+    run.sendHandshakes([{ revision, slots: 1n, pid: 4 }]);
     await harness.plane.listen();
     const successor = await harness.plane.nextStream();
     expect(Buffer.from(successor.hello.bootId)).toEqual(Buffer.from(stream.hello.bootId));
@@ -158,7 +169,7 @@ describe('the agent', () => {
     const { stream, run } = await harness.connected({}, clock);
     stream.acknowledging = false;
     for (let i = 1; i <= 3; i++) {
-      run.sendStats({ loss: { ringFull: i, pendingTableFull: 0, unfinishedAtDetach: 0 } });
+      run.sendStats({ tcp_handshake: { loss: { ringFull: i } } });
       // The answer to a configuration comes after the stats before it: they have been read.
       stream.desire(BigInt(i), [desiredSession(i)]);
       await stream.statuses.next(stateIs(SessionState.RUNNING));
@@ -211,7 +222,7 @@ describe('the agent', () => {
     harness.plane.terms.heartbeatIntervalMs = 1_000;
     const clock = new ManualClock(Date.now() * 1000);
     const { stream, run } = await harness.connected({}, clock);
-    run.sendStats({});
+    run.sendStats();
     await running(stream);
     clock.advance(1_000);
     const { cost, sentAtUs } = await stream.heartbeats.next();
@@ -224,11 +235,18 @@ describe('the agent', () => {
     const agent = harness.agent({ probe: '/nonexistent/synscope-probe' });
     await agent.start();
     const stream = await harness.plane.nextStream();
-    expect(stream.hello.capabilities).toMatchObject([
-      { name: 'tcp_handshake.client', available: false, detail: expect.stringContaining('does not exist') },
-      {},
-      {},
+    const unavailable = stream.hello.capabilities.filter(({ available }) => !available);
+    expect(unavailable.map(({ name }) => name)).toEqual([
+      'tcp_handshake.client',
+      'tcp_handshake.server',
+      'tcp_handshake.accept_wait',
+      'dns.client',
+      'dns.resolver',
+      'dns.late_after_close',
+      'dns.receive_queue_drops',
+      'name_lookup',
     ]);
+    for (const { detail } of unavailable) expect(detail).toContain('does not exist');
     stream.desire(1n, [desiredSession(1)]);
     expect(await stream.statuses.next()).toMatchObject({
       state: SessionState.FAILED,
@@ -237,13 +255,13 @@ describe('the agent', () => {
   });
 
   it('does not use a probe of another wire version', async () => {
-    harness.probe.hello = { ...harness.probe.hello, wireVersion: 2 };
+    harness.probe.hello = { ...harness.probe.hello, wireVersion: 1 };
     const agent = harness.agent();
     await agent.start();
     const stream = await harness.plane.nextStream();
     expect(stream.hello.capabilities[0]).toMatchObject({
       available: false,
-      detail: expect.stringContaining('speaks wire version 2, this agent 1'),
+      detail: expect.stringContaining('speaks wire version 1, this agent 2'),
     });
   });
 
@@ -253,7 +271,7 @@ describe('the agent', () => {
     const { revision } = await run.configures.next();
     stream.acknowledging = false;
     for (const pid of [1, 2, 3]) {
-      run.sendRecords(new Array(2000).fill({ revision, slots: 1n, pid }));
+      run.sendHandshakes(new Array(2000).fill({ revision, slots: 1n, pid }));
       await stream.batches.next();
     }
     stream.fail(status.INVALID_ARGUMENT, 'handshakes.pid: out of range');
@@ -278,11 +296,11 @@ describe('the agent', () => {
     const { agent, stream, run } = await harness.connected();
     await running(stream);
     const { revision } = await run.configures.next();
-    run.sendRecords([{ revision, slots: 1n, pid: 5 }]);
+    run.sendHandshakes([{ revision, slots: 1n, pid: 5 }]);
     // What the probe still hands over while it detaches.
     harness.probe.answer = ({ slots }) => {
-      if (slots.length === 0) run.sendRecords([{ revision, slots: 1n, pid: 6 }]);
-      return { attached: false, hooks: [], errors: [] };
+      if (slots.length === 0) run.sendHandshakes([{ revision, slots: 1n, pid: 6 }]);
+      return { attached: false, hooks: {}, errors: [] };
     };
     await agent.stop();
     await run.ended;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import os from 'node:os';
 import { create } from '@bufbuild/protobuf';
-import type { HandshakeCursor, ProbeHello } from '@synscope/probe-wire';
+import type { ProbeHello } from '@synscope/probe-wire';
 import {
   AgentCostSchema,
   CapabilitySchema,
@@ -9,7 +9,6 @@ import {
   HeartbeatSchema,
   type Hello,
   HelloSchema,
-  LossCause,
 } from '@synscope/protocol';
 import { AgentError } from './agent-error.js';
 import { Batcher } from './batch/batcher.js';
@@ -17,11 +16,16 @@ import { MemoryBatchBuffer } from './batch/memory-batch-buffer.js';
 import { type Clock, systemClock } from './clock.js';
 import type { Configuration } from './configuration/configuration.js';
 import { CgroupContainers } from './container/cgroup-containers.js';
+import { DataDirectory } from './data-directory.js';
 import { IdentityKeeper } from './identity/identity-keeper.js';
 import { IdentityStore } from './identity/identity-store.js';
 import { Link } from './link/link.js';
 import type { Log } from './log.js';
+import { lookupNameLabels, queryNameLabels } from './names/name-labels.js';
+import { type NamePolicy, namePolicyDetail, reportedName } from './names/name-policy.js';
+import { namePolicyOf } from './names/query-names-setting.js';
 import { ProbeSupervisor } from './probe/probe-supervisor.js';
+import { RecordIntake } from './sessions/record-intake.js';
 import { SessionTable } from './sessions/session-table.js';
 import { AGENT_VERSION } from './version.js';
 
@@ -33,7 +37,16 @@ const DETACH_MAX_MS = 3_000;
 const LAST_ACK_MAX_MS = 3_000;
 
 /** What is reported as unavailable as long as the probe cannot say it. */
-const CAPABILITY_NAMES = ['tcp_handshake.client', 'tcp_handshake.server', 'tcp_handshake.accept_wait'];
+const CAPABILITY_NAMES = [
+  'tcp_handshake.client',
+  'tcp_handshake.server',
+  'tcp_handshake.accept_wait',
+  'dns.client',
+  'dns.resolver',
+  'dns.late_after_close',
+  'dns.receive_queue_drops',
+  'name_lookup',
+];
 
 type Capability = ProbeHello['capabilities'][number];
 
@@ -47,6 +60,9 @@ export class Agent {
   private readonly buffer: MemoryBatchBuffer;
   private readonly batcher: Batcher;
   private readonly sessions: SessionTable;
+  private readonly intake: RecordIntake;
+  /** What leaves this host of the names that its processes look up. */
+  private readonly names: NamePolicy;
   private readonly probe: ProbeSupervisor;
   private readonly identity: IdentityKeeper;
   private readonly link: Link;
@@ -55,7 +71,6 @@ export class Agent {
   private probeAnswered: () => void = () => undefined;
   private detached: () => void = () => undefined;
   private drained: () => void = () => undefined;
-  private unknownSlotRecords = 0;
 
   constructor(
     private readonly configuration: Configuration,
@@ -67,8 +82,18 @@ export class Agent {
     });
     const { server, token, labels } = configuration;
     this.buffer = new MemoryBatchBuffer(configuration.bufferBytes);
-    const containers = new CgroupContainers(clock);
-    this.batcher = new Batcher(this.buffer, clock, containers.containerOf, () => this.link.pump());
+    const directory = new DataDirectory(configuration.dataDir);
+    this.names = namePolicyOf(configuration.queryNames, directory);
+    this.batcher = new Batcher(
+      this.buffer,
+      clock,
+      {
+        containerOf: new CgroupContainers(clock).containerOf,
+        queryNameOf: (bytes, start, end) => reportedName(this.names, queryNameLabels(bytes, start, end)),
+        lookupNameOf: (bytes, start, end) => reportedName(this.names, lookupNameLabels(bytes, start, end)),
+      },
+      () => this.link.pump(),
+    );
     this.sessions = new SessionTable(
       {
         configure: (revision, slots) => this.probe.configure(revision, slots),
@@ -79,13 +104,15 @@ export class Agent {
         },
         acknowledgedThrough: () => this.buffer.acknowledgedThrough,
       },
+      this.names,
       clock,
       log,
     );
+    this.intake = new RecordIntake(this.sessions, this.batcher, log);
     this.probe = new ProbeSupervisor(configuration.probe, this.probeEvents(), clock, log);
     this.identity = new IdentityKeeper(
       { server, token, labels, hostname: os.hostname() },
-      new IdentityStore(configuration.dataDir),
+      new IdentityStore(directory),
       clock,
       log,
     );
@@ -148,7 +175,7 @@ export class Agent {
         this.announceCapabilities();
         this.detached();
       },
-      records: (cursor) => this.records(cursor),
+      records: (frame) => this.intake.take(frame),
       configured: (configured) => {
         this.sessions.configured(configured);
         if (!configured.attached) this.detached();
@@ -181,25 +208,6 @@ export class Agent {
     };
   }
 
-  private records(cursor: HandshakeCursor): void {
-    while (cursor.next()) {
-      const route = this.sessions.route(cursor.revision, cursor.slotsLow, cursor.slotsHigh);
-      if (typeof route !== 'string') {
-        this.batcher.append(cursor, route);
-      } else if (route === 'max_records') {
-        const { observedAtUs } = cursor;
-        this.batcher.addLoss({
-          cause: LossCause.MAX_RECORDS,
-          records: 1,
-          fromUs: observedAtUs,
-          untilUs: observedAtUs,
-        });
-      } else if (this.unknownSlotRecords++ === 0) {
-        this.log.warn({ revision: cursor.revision }, 'the probe sent a record of slots that hold no session');
-      }
-    }
-  }
-
   private hello(): Hello {
     const capabilities = this.capabilities ?? unavailable('the probe has not answered yet');
     this.reportedCapabilities = JSON.stringify(capabilities);
@@ -211,9 +219,16 @@ export class Agent {
       kernel: os.release(),
       architecture: os.machine(),
       labels: { ...this.configuration.labels },
-      capabilities: capabilities.map((capability) => create(CapabilitySchema, capability)),
+      capabilities: [...capabilities, this.queryNames()].map((capability) =>
+        create(CapabilitySchema, capability),
+      ),
       sessions: this.sessions.statuses(),
     });
+  }
+
+  /** No measurement: that people see what names they will find, and why. */
+  private queryNames(): Capability {
+    return { name: 'query_names', available: true, detail: namePolicyDetail(this.names) };
   }
 
   private heartbeat(): Heartbeat {

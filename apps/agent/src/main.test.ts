@@ -60,7 +60,7 @@ describe('synscope-agent', () => {
       stream.desire(1n, [desiredSession(1)]);
       await stream.statuses.next(({ state }) => state === SessionState.RUNNING);
       const { revision } = await run.configures.next();
-      run.sendRecords([{ revision, slots: 1n, pid: 3 }]);
+      run.sendHandshakes([{ revision, slots: 1n, pid: 3 }]);
       child.kill(signal);
       expect(await run.configures.next()).toMatchObject({ slots: [] });
       await run.ended;

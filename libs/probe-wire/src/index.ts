@@ -8,6 +8,7 @@ export {
   PROBE_WIRE_VERSION,
   PROCESS_NAME_LENGTH,
   type ProbeName,
+  ProbeNumber,
   PUBLIC_FLAGS_MASK,
   RecordFlag,
   SLOT_COUNT,
@@ -27,7 +28,7 @@ export {
   parseHello,
   parseStats,
 } from './json-frames.js';
-export { structs } from './layout.js';
+export { type FieldLayout, type StructLayout, structs } from './layout.js';
 export { NameLookupCursor } from './name-lookup-cursor.js';
 export { ProbeWireError } from './probe-wire-error.js';
 export { ReceiveQueueDropCursor } from './receive-queue-drop-cursor.js';

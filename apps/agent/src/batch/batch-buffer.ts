@@ -1,4 +1,4 @@
-import type { LossEntry } from './loss.js';
+import type { LossEntry, RecordRange } from './loss.js';
 
 /** A batch as it is sent: an encoded ConnectRequest. */
 export interface OutgoingBatch {
@@ -8,10 +8,10 @@ export interface OutgoingBatch {
 
 /** A batch as it is kept, with what is needed to say what was lost if it cannot be kept. */
 export interface BufferedBatch extends OutgoingBatch {
-  readonly records: number;
-  /** When its records were observed, microseconds since the Unix epoch. */
-  readonly fromUs: number;
-  readonly untilUs: number;
+  /** Whether it holds records of any kind, counted or not. */
+  readonly hasRecords: boolean;
+  /** Those that are lost and counted if they are given up, by probe. */
+  readonly records: readonly RecordRange[];
   /** The loss that it carries. */
   readonly loss: readonly LossEntry[];
 }

@@ -1,34 +1,35 @@
-import type { HandshakeCursor } from '@synscope/probe-wire';
 import { LossCause } from '@synscope/protocol';
 import type { Clock, Timer } from '../clock.js';
+import type { RecordFrame } from '../probe/record-frame.js';
 import type { SessionSet } from '../sessions/session-set.js';
 import type { BatchBuffer } from './batch-buffer.js';
 import { encodeBatch } from './encode-batch.js';
-import { type ContainerOf, HandshakeColumnsWriter } from './handshake-columns-writer.js';
 import { type LossEntry, LossLedger } from './loss.js';
+import { RecordColumns, type RecordContext } from './record-columns.js';
 
-/** A batch is closed at this many records, or this long after its first one. */
+/** A batch is closed at this many records of all kinds, or this long after its first one. */
 export const BATCH_MAX_RECORDS = 2000;
 export const BATCH_MAX_WAIT_MS = 250;
 
 /** Gathers records and loss into batches and hands each to the buffer. */
 export class Batcher {
-  private readonly columns: HandshakeColumnsWriter;
+  private readonly columns: RecordColumns;
   private readonly loss = new LossLedger();
   private timer: Timer | undefined;
 
   constructor(
     private readonly buffer: BatchBuffer,
     private readonly clock: Clock,
-    containerOf: ContainerOf,
+    context: RecordContext,
     private readonly onBatch: () => void,
   ) {
-    this.columns = new HandshakeColumnsWriter(BATCH_MAX_RECORDS, containerOf);
+    this.columns = new RecordColumns(BATCH_MAX_RECORDS, context);
   }
 
-  append(record: HandshakeCursor, sessions: SessionSet): void {
-    this.columns.append(record, sessions);
-    if (this.columns.rowCount >= BATCH_MAX_RECORDS) this.flush();
+  /** Adds the current record of the frame's cursor. */
+  append(frame: RecordFrame, sessions: SessionSet): void {
+    this.columns.append(frame, sessions);
+    if (this.columns.isFull) this.flush();
     else this.flushSoon();
   }
 
@@ -42,7 +43,7 @@ export class Batcher {
     this.timer?.cancel();
     this.timer = undefined;
     const { columns } = this;
-    if (columns.rowCount === 0 && this.loss.isEmpty) return;
+    if (columns.isEmpty && this.loss.isEmpty) return;
     if (this.buffer.isFull) {
       this.giveUp();
       return;
@@ -51,10 +52,9 @@ export class Batcher {
     const loss = this.loss.drain();
     this.buffer.append({
       seq,
-      bytes: encodeBatch(seq, columns, loss),
-      records: columns.rowCount,
-      fromUs: columns.firstObservedAtUs,
-      untilUs: columns.lastObservedAtUs,
+      bytes: encodeBatch(seq, columns.all, loss),
+      hasRecords: !columns.isEmpty,
+      records: columns.ranges(),
       loss,
     });
     columns.clear();
@@ -63,14 +63,10 @@ export class Batcher {
 
   /** Keeps the buffer bounded even if all that it holds is loss: one entry grows here instead of one batch after the other there. */
   private giveUp(): void {
-    const { columns } = this;
-    this.loss.add({
-      cause: LossCause.AGENT_BUFFER_FULL,
-      records: columns.rowCount,
-      fromUs: columns.firstObservedAtUs,
-      untilUs: columns.lastObservedAtUs,
-    });
-    columns.clear();
+    for (const range of this.columns.ranges()) {
+      this.loss.add({ cause: LossCause.AGENT_BUFFER_FULL, ...range });
+    }
+    this.columns.clear();
     this.flushSoon();
   }
 

@@ -11,8 +11,10 @@ const RECORD_BYTES = 5_000;
 
 function append(buffer: MemoryBatchBuffer, records: number, loss: readonly LossEntry[] = []): void {
   const seq = buffer.nextSeq;
-  const bytes = Buffer.concat([encodeBatch(seq, null, loss), Buffer.alloc(records > 0 ? RECORD_BYTES : 0)]);
-  buffer.append({ seq, bytes, records, fromUs: seq * 1000, untilUs: seq * 1000 + 999, loss });
+  const bytes = Buffer.concat([encodeBatch(seq, [], loss), Buffer.alloc(records > 0 ? RECORD_BYTES : 0)]);
+  const range = { records, fromUs: seq * 1000, untilUs: seq * 1000 + 999 };
+  const byProbe = [{ probe: 'tcp_handshake', ...range }] as const;
+  buffer.append({ seq, bytes, hasRecords: records > 0, records: records > 0 ? byProbe : [], loss });
 }
 
 function takeAll(buffer: MemoryBatchBuffer): OutgoingBatch[] {
@@ -40,7 +42,13 @@ describe('MemoryBatchBuffer', () => {
 
   it('gives up the oldest records beyond its cap, and leaves their seq with the loss', () => {
     const buffer = new MemoryBatchBuffer(4 * (RECORD_BYTES + 600) + 3 * 600);
-    const before: LossEntry = { cause: LossCause.RING_FULL, records: 4, fromUs: 1, untilUs: 2 };
+    const before: LossEntry = {
+      cause: LossCause.RING_FULL,
+      probe: 'tcp_handshake',
+      records: 4,
+      fromUs: 1,
+      untilUs: 2,
+    };
     append(buffer, 10, [before]);
     for (let i = 0; i < 6; i++) append(buffer, 10);
     const batches = takeAll(buffer);

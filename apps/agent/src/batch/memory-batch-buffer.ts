@@ -62,7 +62,7 @@ export class MemoryBatchBuffer implements BatchBuffer {
 
   giveUp(seq: number): void {
     const batch = this.held.get(seq);
-    if (batch !== undefined && batch.records > 0) this.held.set(seq, this.withoutRecords(batch));
+    if (batch?.hasRecords === true) this.held.set(seq, this.withoutRecords(batch));
   }
 
   private evict(): void {
@@ -77,15 +77,11 @@ export class MemoryBatchBuffer implements BatchBuffer {
   private withoutRecords(batch: BufferedBatch): BufferedBatch {
     const loss = mergedLoss([
       ...batch.loss,
-      {
-        cause: LossCause.AGENT_BUFFER_FULL,
-        records: batch.records,
-        fromUs: batch.fromUs,
-        untilUs: batch.untilUs,
-      },
+      ...batch.records.map((range) => ({ cause: LossCause.AGENT_BUFFER_FULL, ...range })),
     ]);
-    const replacement = { ...batch, records: 0, loss, bytes: encodeBatch(batch.seq, null, loss) };
-    this.evictedRecords += batch.records;
+    const bytes = encodeBatch(batch.seq, [], loss);
+    const replacement = { seq: batch.seq, bytes, hasRecords: false, records: [], loss };
+    for (const { records } of batch.records) this.evictedRecords += records;
     this.bytes += cost(replacement) - cost(batch);
     return replacement;
   }

@@ -17,13 +17,20 @@ Each setting is taken from the first of these that has it: the flag, the environ
 Labels are merged by key in the same order. A token on the command line is visible to every user of the host (ps): prefer
 SYNSCOPE_TOKEN or the file. The token is needed once; later starts use the identity in the data directory.
 
+What leaves this host of the names that its processes look up, for every session (--query-names):
+  full            the names
+  hash            HMAC-SHA-256 of each, as <32 hex digits>.hashed.invalid; sessions that filter by name are refused on this host
+  last-labels=N   their last N labels, "*." before them where something was cut; sessions that filter by more labels are refused
+The key of hash is made once in the data directory; hosts that shall have the same hashes are given one by --query-names-key-file.
+
 Environment:
   SYNSCOPE_SERVER, SYNSCOPE_TOKEN, SYNSCOPE_LABELS (k=v,k=v), SYNSCOPE_DATA_DIR, SYNSCOPE_CONFIG, SYNSCOPE_PROBE,
-  SYNSCOPE_LOG_LEVEL, SYNSCOPE_BUFFER_BYTES
+  SYNSCOPE_LOG_LEVEL, SYNSCOPE_BUFFER_BYTES, SYNSCOPE_QUERY_NAMES, SYNSCOPE_QUERY_NAMES_KEY_FILE
 
 Configuration file (JSON, every field may be left out):
   {"server": "control.example.com:9443", "token": "synj_…", "labels": {"env": "prod"}, "dataDir": "/var/lib/synscope-agent",
-   "probe": "/usr/bin/synscope-probe", "logLevel": "info", "bufferBytes": ${DEFAULT_BUFFER_BYTES}}
+   "probe": "/usr/bin/synscope-probe", "logLevel": "info", "bufferBytes": ${DEFAULT_BUFFER_BYTES},
+   "queryNames": "hash", "queryNamesKeyFile": "/etc/synscope/query-names-key"}
 
 Exit status: 0 ended as asked (SIGTERM, SIGINT); 1 the control plane refused this agent, or it cannot go on; 2 bad usage.
 `;
@@ -37,6 +44,8 @@ interface Flags {
   readonly probe?: string;
   readonly logLevel?: string;
   readonly bufferBytes?: string;
+  readonly queryNames?: string;
+  readonly queryNamesKeyFile?: string;
 }
 
 /**
@@ -67,7 +76,7 @@ export function parseCommandLine(
 
 function createCommand(): Command {
   return new Command('synscope-agent')
-    .description('Traces TCP handshakes on this host for a Synscope control plane.')
+    .description('Traces TCP handshakes and DNS on this host for a Synscope control plane.')
     .version(AGENT_VERSION)
     .option('--server <host:port>', "the control plane's gRPC address")
     .option('--token <token>', 'join token, needed at the first start')
@@ -80,6 +89,8 @@ function createCommand(): Command {
     )
     .option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`)
     .option('--buffer-bytes <n>', `memory for unsent records, bytes (default: ${DEFAULT_BUFFER_BYTES})`)
+    .option('--query-names <policy>', 'full, hash or last-labels=N (default: full)')
+    .option('--query-names-key-file <path>', 'key for --query-names hash, at least 32 bytes')
     .addHelpText('after', MORE_HELP)
     .allowExcessArguments(false)
     .configureOutput({ writeErr: () => undefined })

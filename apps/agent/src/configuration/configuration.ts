@@ -8,6 +8,7 @@ import { AgentError } from '../agent-error.js';
 import { type JoinToken, parseJoinToken } from '../identity/join-token.js';
 import { parseServerAddress, type ServerAddress } from '../identity/server-address.js';
 import { LOG_LEVELS, type LogLevel } from '../log.js';
+import { parseQueryNames, type QueryNamesSetting } from '../names/query-names-setting.js';
 
 export interface Configuration {
   readonly server: ServerAddress;
@@ -17,6 +18,7 @@ export interface Configuration {
   readonly probe: string;
   readonly logLevel: LogLevel;
   readonly bufferBytes: number;
+  readonly queryNames: QueryNamesSetting;
 }
 
 /** Settings as one source gives them; what it leaves out comes from the next: flag, environment, file, default. */
@@ -29,6 +31,8 @@ export interface Settings {
   readonly probe?: string | undefined;
   readonly logLevel?: string | undefined;
   readonly bufferBytes?: number | string | undefined;
+  readonly queryNames?: string | undefined;
+  readonly queryNamesKeyFile?: string | undefined;
 }
 
 export const DEFAULT_BUFFER_BYTES = 32 * 1024 * 1024;
@@ -42,6 +46,8 @@ const fileSchema = z.strictObject({
   probe: z.string().optional(),
   logLevel: z.string().optional(),
   bufferBytes: z.number().optional(),
+  queryNames: z.string().optional(),
+  queryNamesKeyFile: z.string().optional(),
 });
 
 /** Throws AgentError `bad_usage` that names the file and the field. */
@@ -74,6 +80,8 @@ export function settingsOfEnvironment(environment: NodeJS.ProcessEnv): Settings 
     probe: value('SYNSCOPE_PROBE'),
     logLevel: value('SYNSCOPE_LOG_LEVEL'),
     bufferBytes: value('SYNSCOPE_BUFFER_BYTES'),
+    queryNames: value('SYNSCOPE_QUERY_NAMES'),
+    queryNamesKeyFile: value('SYNSCOPE_QUERY_NAMES_KEY_FILE'),
   };
 }
 
@@ -110,6 +118,7 @@ export function resolveConfiguration(sources: readonly Settings[]): Configuratio
     probe: first('probe') ?? defaultProbe(),
     logLevel: checkedLogLevel(first('logLevel') ?? 'info'),
     bufferBytes: checkedBufferBytes(first('bufferBytes') ?? DEFAULT_BUFFER_BYTES),
+    queryNames: checkedQueryNames(first('queryNames') ?? 'full', first('queryNamesKeyFile')),
   };
 }
 
@@ -151,4 +160,21 @@ function checkedBufferBytes(value: number | string): number {
     );
   }
   return bytes;
+}
+
+function checkedQueryNames(text: string, keyFile: string | undefined): QueryNamesSetting {
+  const setting = parseQueryNames(text, keyFile);
+  if (setting === undefined) {
+    throw new AgentError(
+      'bad_usage',
+      `--query-names must be full, hash or last-labels=N with N from 1 to 127; it is ${JSON.stringify(text)}`,
+    );
+  }
+  if (keyFile !== undefined && setting.kind !== 'hash') {
+    throw new AgentError(
+      'bad_usage',
+      `--query-names-key-file is given, but --query-names is ${text}, which uses no key: give --query-names hash, or leave the file out`,
+    );
+  }
+  return setting;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../clock.js';
+import { DataDirectory } from '../data-directory.js';
 import { ManualClock } from '../testing/manual-clock.js';
 import { TestAuthority, validFor } from '../testing/test-authority.js';
 import { TestControlPlane } from '../testing/test-control-plane.js';
@@ -43,7 +44,7 @@ function keeper(
       hostname: 'host-1',
       labels: { env: 'prod' },
     },
-    new IdentityStore(dataDir),
+    new IdentityStore(new DataDirectory(dataDir)),
     clock,
     log,
   );
@@ -53,7 +54,7 @@ const withoutToken = () => {
   const server = parseServerAddress(plane.address);
   return new IdentityKeeper(
     { server, token: undefined, hostname: 'host-1', labels: {} },
-    new IdentityStore(dataDir),
+    new IdentityStore(new DataDirectory(dataDir)),
     systemClock,
     log,
   );
@@ -169,7 +170,7 @@ describe('enrolment', () => {
   it('says that the data directory cannot be used', () => {
     const file = join(dataDir, randomUUID());
     writeFileSync(file, '');
-    expect(() => new IdentityStore(join(file, 'below'))).toThrow(/the data directory .* cannot be made/);
+    expect(() => new DataDirectory(join(file, 'below'))).toThrow(/the data directory .* cannot be made/);
   });
 });
 

@@ -1,47 +1,62 @@
-import type { ProbeStats } from '@synscope/probe-wire';
+import { PROBE_NAMES, type ProbeName, type ProbeStats } from '@synscope/probe-wire';
 import { LossCause } from '@synscope/protocol';
 import type { LossEntry } from '../batch/loss.js';
 
+/** By the names of the probe's counters; not every probe has each. */
 const CAUSES = {
   ringFull: LossCause.RING_FULL,
   pendingTableFull: LossCause.PENDING_TABLE_FULL,
   unfinishedAtDetach: LossCause.UNFINISHED_AT_DETACH,
-} as const satisfies Record<keyof ProbeStats['loss'], LossCause>;
+  tcpStream: LossCause.TCP_STREAM,
+} as const;
+type Cause = keyof typeof CAUSES;
 
-const NOTHING_LOST: ProbeStats['loss'] = {
-  ringFull: 0,
-  pendingTableFull: 0,
-  unfinishedAtDetach: 0,
-};
+const CAUSE_NAMES = Object.keys(CAUSES) as readonly Cause[];
+
+interface Counters {
+  lost: Readonly<Partial<Record<Cause, number>>>;
+  emitted: number;
+  received: number;
+}
+
+const noCounters = (): Counters => ({ lost: {}, emitted: 0, received: 0 });
 
 /** Turns the cumulative counters of one run of the probe into loss. */
 export class ProbeLoss {
-  private lost = NOTHING_LOST;
-  private emitted = 0;
-  private received = 0;
+  private readonly counters: Readonly<Record<ProbeName, Counters>> = {
+    tcp_handshake: noCounters(),
+    dns: noCounters(),
+    name_lookup: noCounters(),
+  };
   private sinceUs: number;
 
   constructor(startedAtUs: number) {
     this.sinceUs = startedAtUs;
   }
 
-  recordsReceived(count: number): void {
-    this.received += count;
+  recordsReceived(probe: ProbeName, count: number): void {
+    this.counters[probe].received += count;
   }
 
   /** What was lost since the stats before. */
   stats(stats: ProbeStats): LossEntry[] {
-    const untilUs = Math.max(this.sinceUs, Math.floor((stats.monotonicNs + stats.wallOffsetNs) / 1000));
-    const entries = (Object.keys(CAUSES) as (keyof ProbeStats['loss'])[]).map((kind) => ({
-      cause: CAUSES[kind],
-      records: stats.loss[kind] - this.lost[kind],
-      fromUs: this.sinceUs,
-      untilUs,
-    }));
-    this.lost = stats.loss;
-    this.emitted = stats.emitted;
+    const fromUs = this.sinceUs;
+    const untilUs = Math.max(fromUs, Math.floor((stats.monotonicNs + stats.wallOffsetNs) / 1000));
     this.sinceUs = untilUs;
-    return entries.filter((entry) => entry.records > 0);
+    return PROBE_NAMES.flatMap((probe) => {
+      const counters = this.counters[probe];
+      const before = counters.lost;
+      const { loss: now, emitted }: { loss: Counters['lost']; emitted: number } = stats.probes[probe];
+      counters.lost = now;
+      counters.emitted = emitted;
+      return CAUSE_NAMES.map((cause) => ({
+        cause: CAUSES[cause],
+        probe,
+        records: (now[cause] ?? 0) - (before[cause] ?? 0),
+        fromUs,
+        untilUs,
+      })).filter((entry) => entry.records > 0);
+    });
   }
 
   /**
@@ -49,15 +64,12 @@ export class ProbeLoss {
    * later and died with it cannot be counted by anybody.
    */
   ended(nowUs: number): LossEntry[] {
-    const records = this.emitted - this.received;
-    if (records <= 0) return [];
-    return [
-      {
-        cause: LossCause.PROBE_RESTART,
-        records,
-        fromUs: this.sinceUs,
-        untilUs: Math.max(this.sinceUs, nowUs),
-      },
-    ];
+    return PROBE_NAMES.map((probe) => ({
+      cause: LossCause.PROBE_RESTART,
+      probe,
+      records: this.counters[probe].emitted - this.counters[probe].received,
+      fromUs: this.sinceUs,
+      untilUs: Math.max(this.sinceUs, nowUs),
+    })).filter((entry) => entry.records > 0);
   }
 }

@@ -17,11 +17,11 @@ import {
   type SlotSpec,
 } from '@synscope/probe-wire';
 import { LineSplitter } from './line-splitter.js';
+import { type RecordFrame, RecordFrameReader } from './record-frame.js';
 
 export interface ProbeListener {
   hello(hello: ProbeHello): void;
-  /** `payload` is valid only during the call. */
-  handshakes(payload: Buffer): void;
+  records(frame: RecordFrame): void;
   stats(stats: ProbeStats): void;
   configured(configured: ProbeConfigured): void;
   diagnostic(diagnostic: ProbeDiagnostic): void;
@@ -44,6 +44,7 @@ const END_GRACE_MS = 2_000;
 export class ProbeProcess {
   readonly pid: number | undefined;
   private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+  private readonly recordFrames = new RecordFrameReader();
   private readonly splitter = new FrameSplitter((type, payload) => this.frame(type, payload));
   /** Why we killed it ourselves. */
   private killedFor: string | undefined;
@@ -112,9 +113,6 @@ export class ProbeProcess {
       case FrameType.hello:
         this.greet(parseHello(payload));
         break;
-      case FrameType.handshakes:
-        this.listener.handshakes(payload);
-        break;
       case FrameType.stats:
         this.listener.stats(parseStats(payload));
         break;
@@ -125,8 +123,14 @@ export class ProbeProcess {
         this.listener.diagnostic(parseDiagnostic(payload));
         break;
       default:
-        throw new ProbeWireError(`it sent a frame of unknown type ${type}`);
+        this.records(type, payload);
     }
+  }
+
+  private records(type: number, payload: Buffer): void {
+    const frame = this.recordFrames.read(type, payload);
+    if (frame === undefined) throw new ProbeWireError(`it sent a frame of unknown type ${type}`);
+    this.listener.records(frame);
   }
 
   private greet(hello: ProbeHello): void {

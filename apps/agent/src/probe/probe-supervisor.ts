@@ -1,17 +1,11 @@
-import {
-  HandshakeCursor as Cursor,
-  type HandshakeCursor,
-  type ProbeConfigured,
-  type ProbeHello,
-  type ProbeStats,
-  type SlotSpec,
-} from '@synscope/probe-wire';
+import { type ProbeConfigured, type ProbeHello, type ProbeStats, type SlotSpec } from '@synscope/probe-wire';
 import { Backoff } from '../backoff.js';
 import type { LossEntry } from '../batch/loss.js';
 import type { Clock, Timer } from '../clock.js';
 import type { Log } from '../log.js';
 import { ProbeLoss } from './probe-loss.js';
 import { type ProbeEnd, type ProbeListener, ProbeProcess } from './probe-process.js';
+import { COUNTED_AS, type RecordFrame } from './record-frame.js';
 
 export interface ProbeEvents {
   /** The probe is there and takes configurations. */
@@ -20,8 +14,7 @@ export interface ProbeEvents {
   down(reason: string): void;
   /** It cannot be run; attempts go on, but sessions should not wait for them. */
   unavailable(reason: string): void;
-  /** A frame of records; the cursor is valid only during the call. */
-  records(cursor: HandshakeCursor): void;
+  records(frame: RecordFrame): void;
   configured(configured: ProbeConfigured): void;
   loss(entry: LossEntry): void;
 }
@@ -42,7 +35,6 @@ export class ProbeSupervisor {
   lastHello: ProbeHello | undefined;
   private process: ProbeProcess | undefined;
   private readonly backoff = new Backoff(RESTART_FIRST_MS, RESTART_MAX_MS);
-  private readonly cursor = new Cursor();
   private failedStarts = 0;
   private restart: Timer | undefined;
   private configureWatch: Timer | undefined;
@@ -93,10 +85,10 @@ export class ProbeSupervisor {
         this.log.info({ version: hello.version, pid: this.pid }, 'probe is up');
         this.events.up(hello);
       },
-      handshakes: (payload) => {
-        this.cursor.reset(payload);
-        loss.recordsReceived(this.cursor.recordCount);
-        this.events.records(this.cursor);
+      records: (frame) => {
+        const probe = COUNTED_AS[frame.kind];
+        if (probe !== undefined) loss.recordsReceived(probe, frame.cursor.recordCount);
+        this.events.records(frame);
       },
       stats: (stats) => {
         this.lastStats = stats;

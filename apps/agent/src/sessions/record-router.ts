@@ -1,9 +1,17 @@
-import { SLOT_COUNT } from '@synscope/probe-wire';
+import { type ProbeName, SLOT_COUNT } from '@synscope/probe-wire';
 import type { Session } from './session.js';
 import type { SessionSet } from './session-set.js';
 
 /** Why a record belongs to no session. */
 export type Unrouted = 'max_records' | 'unknown_slot';
+
+/** What of a record tells whose it is. */
+export interface SlotBits {
+  readonly revision: number;
+  /** Slots 0–31 and 32–63, unsigned. */
+  readonly slotsLow: number;
+  readonly slotsHigh: number;
+}
 
 interface RoutedSet extends SessionSet {
   readonly sessions: readonly Session[];
@@ -47,8 +55,11 @@ export class RecordRouter {
     for (const key of older.slice(0, -OLD_REVISIONS_KEPT)) this.slotMaps.delete(key);
   }
 
-  /** Counts the record for each of its sessions. */
-  route(revision: number, low: number, high: number): SessionSet | Unrouted {
+  /** Counts the record for each of its sessions as one of this probe, or not at all. */
+  route(
+    { revision, slotsLow: low, slotsHigh: high }: SlotBits,
+    probe: ProbeName | undefined,
+  ): SessionSet | Unrouted {
     if (revision !== this.lastRevision || low !== this.lastLow || high !== this.lastHigh) {
       this.lastRoute = this.lookUp(revision, low, high);
       this.lastRevision = revision;
@@ -56,8 +67,8 @@ export class RecordRouter {
       this.lastHigh = high;
     }
     const route = this.lastRoute;
-    if (typeof route !== 'string') {
-      for (const session of route.sessions) this.count(session);
+    if (typeof route !== 'string' && probe !== undefined) {
+      for (const session of route.sessions) this.count(session, probe);
     }
     return route;
   }
@@ -74,8 +85,8 @@ export class RecordRouter {
     return route;
   }
 
-  private count(session: Session): void {
-    session.recordCount++;
+  private count(session: Session, probe: ProbeName): void {
+    session.count(probe);
     const cap = Number(session.spec.maxRecords);
     if (cap === 0 || session.recordCount < cap) return;
     session.accepting = false;

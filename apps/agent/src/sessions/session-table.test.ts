@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import type { SlotSpec } from '@synscope/probe-wire';
+import { PROBE_NAMES, type ProbeConfigured, type ProbeName, type SlotSpec } from '@synscope/probe-wire';
 import {
   type DesiredSession,
   DesiredSessionsSchema,
@@ -8,12 +8,13 @@ import {
   type SessionStatus,
 } from '@synscope/protocol';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { NamePolicy } from '../names/name-policy.js';
 import { desiredSession } from '../testing/desired-session.js';
 import { ManualClock } from '../testing/manual-clock.js';
+import { HOOKS, hooksOf } from '../testing/stand-in-probe.js';
 import { TestLog } from '../testing/test-log.js';
 import { SessionTable } from './session-table.js';
 
-const HOOKS = ['cgroup_sockops'];
 const SERVER_OFFSET_US = 5 * 60 * 1_000_000;
 
 let clock: ManualClock;
@@ -23,7 +24,9 @@ let statuses: SessionStatus[];
 let lastSeq: number;
 let acknowledged: number;
 
-beforeEach(() => {
+beforeEach(() => startTable({ kind: 'full' }));
+
+function startTable(names: NamePolicy): void {
   clock = new ManualClock();
   configures = [];
   statuses = [];
@@ -36,21 +39,31 @@ beforeEach(() => {
       flush: () => lastSeq,
       acknowledgedThrough: () => acknowledged,
     },
+    names,
     clock,
     new TestLog(),
   );
   table.probeUp();
   table.connected(clock.wallUs() + SERVER_OFFSET_US);
-});
+}
 
 function desire(revision: bigint, ...sessions: DesiredSession[]): void {
   table.apply(create(DesiredSessionsSchema, { revision, sessions }));
 }
 
-function confirm(errors: { slot: number | null; message: string }[] = [], attached = true): void {
-  const revision = configures.at(-1)?.revision ?? 0;
-  table.configured({ revision, attached, hooks: attached ? HOOKS : [], errors });
+/** The probe's answer: attached is what sessions ask for, but for the probes of `missing`. */
+function confirm(
+  errors: ProbeConfigured['errors'] = [],
+  attached = true,
+  missing: readonly ProbeName[] = [],
+): void {
+  const { revision, slots } = configures.at(-1) ?? { revision: 0, slots: [] };
+  const asked = PROBE_NAMES.filter((name) => slots.some(({ probes }) => probes.includes(name)));
+  const hooks = attached ? hooksOf(asked.filter((name) => !missing.includes(name))) : {};
+  table.configured({ revision, attached, hooks, errors });
 }
+
+const noProbe = (message: string) => [{ slot: null, probe: null, message }];
 
 /** The slots of the last configuration. */
 const slots = () => configures.at(-1)?.slots.map(({ slot }) => slot);
@@ -58,9 +71,16 @@ const states = (id: number) =>
   statuses.filter(({ sessionId }) => sessionId[0] === id).map(({ state }) => SessionState[state]);
 const lastStatus = (id: number) => statuses.filter(({ sessionId }) => sessionId[0] === id).at(-1);
 
-function routed(revision: number, slot: number): number[] | string {
+function route(revision: number, slotsLow: number, slotsHigh: number, probe: ProbeName | undefined) {
+  return table.route({ revision, slotsLow, slotsHigh }, probe);
+}
+
+function routed(revision: number, slot: number, probe: ProbeName = 'tcp_handshake') {
   const bit = 2 ** (slot & 31);
-  const route = table.route(revision, slot < 32 ? bit : 0, slot < 32 ? 0 : bit);
+  const route = table.route(
+    { revision, slotsLow: slot < 32 ? bit : 0, slotsHigh: slot < 32 ? 0 : bit },
+    probe,
+  );
   return typeof route === 'string' ? route : route.sessionIds.map((id) => id[0] ?? -1);
 }
 
@@ -69,12 +89,16 @@ describe('SessionTable', () => {
     desire(4n, desiredSession(1));
     expect(states(1)).toEqual(['PENDING']);
     confirm();
-    expect(lastStatus(1)).toMatchObject({ state: SessionState.RUNNING, revision: 4n, hooks: HOOKS });
+    expect(lastStatus(1)).toMatchObject({
+      state: SessionState.RUNNING,
+      revision: 4n,
+      hooks: HOOKS.tcp_handshake,
+    });
   });
 
   it('fails a session with the probe’s words if its slot has an error, and frees the slot', () => {
     desire(1n, desiredSession(1), desiredSession(2));
-    confirm([{ slot: 0, message: 'too many prefixes' }]);
+    confirm([{ slot: 0, probe: null, message: 'too many prefixes' }]);
     expect(lastStatus(1)).toMatchObject({ state: SessionState.FAILED, error: 'too many prefixes' });
     expect(lastStatus(2)?.state).toBe(SessionState.RUNNING);
     expect(slots()).toEqual([1]);
@@ -82,14 +106,14 @@ describe('SessionTable', () => {
 
   it('fails every session if the probe could attach nothing', () => {
     desire(1n, desiredSession(1), desiredSession(2));
-    confirm([{ slot: null, message: 'no BTF' }], false);
+    confirm(noProbe('no BTF'), false);
     expect(lastStatus(1)).toMatchObject({ state: SessionState.FAILED, error: 'no BTF' });
     expect(lastStatus(2)).toMatchObject({ state: SessionState.FAILED, error: 'no BTF' });
   });
 
   it('goes on with what is left if the probe could not attach all', () => {
     desire(1n, desiredSession(1));
-    confirm([{ slot: null, message: 'no tp_btf' }]);
+    confirm(noProbe('no tp_btf'));
     expect(lastStatus(1)?.state).toBe(SessionState.RUNNING);
   });
 
@@ -115,8 +139,8 @@ describe('SessionTable', () => {
   it('gives a record all the sessions that it matched', () => {
     desire(1n, ...Array.from({ length: 40 }, (_, i) => desiredSession(i + 1)));
     confirm();
-    const route = table.route(1, 0b101, 0b10);
-    expect(typeof route === 'string' ? route : route.sessionIds.map((id) => id[0])).toEqual([1, 3, 34]);
+    const found = route(1, 0b101, 0b10, 'tcp_handshake');
+    expect(typeof found === 'string' ? found : found.sessionIds.map((id) => id[0])).toEqual([1, 3, 34]);
   });
 
   it('refuses the 65th session and says why', () => {
@@ -129,7 +153,11 @@ describe('SessionTable', () => {
   });
 
   it.each([
-    [desiredSession(1, { probes: [Probe.TCP_HANDSHAKE, Probe.DNS] }), /no probe dns; it has tcp_handshake/],
+    [
+      desiredSession(1, { probes: [Probe.TCP_HANDSHAKE, Probe.LISTENER] }),
+      /no probe listener; it has tcp_handshake, dns, name_lookup/,
+    ],
+    [desiredSession(1, { probes: [77 as Probe] }), /no probe number 77/],
     [desiredSession(1, { probes: [] }), /names no probe/],
     [desiredSession(1, { sampleRate: 0 }), /sample_rate is 0/],
     [desiredSession(1, { filter: { remotePorts: [70000] } }), /filter\.remote_ports\[0\] is 70000/],
@@ -137,6 +165,12 @@ describe('SessionTable', () => {
       desiredSession(1, { filter: { processNames: ['x'.repeat(16)] } }),
       /filter\.process_names\[0\] has 16 bytes/,
     ],
+    [
+      desiredSession(1, { filter: { queryNameSuffixes: ['Example.com'] } }),
+      /filter\.query_name_suffixes\[0\] is no domain name in lower case/,
+    ],
+    [desiredSession(1, { filter: { dnsPorts: new Array(9).fill(53) } }), /filter\.dns_ports has 9 entries/],
+    [desiredSession(1, { filter: { responseCodes: [4096] } }), /filter\.response_codes\[0\] is 4096/],
   ])('refuses what it cannot run, in words (%#)', (spec, problem) => {
     desire(1n, spec, desiredSession(2));
     expect(lastStatus(1)?.state).toBe(SessionState.FAILED);
@@ -166,6 +200,124 @@ describe('SessionTable', () => {
       localPorts: [443],
       processNames: ['nginx'],
     });
+  });
+
+  it('hands the filter for DNS to the kernel, for each of the session’s probes', () => {
+    const prefix = { address: Buffer.of(10, 0, 0, 0), length: 8 };
+    desire(
+      1n,
+      desiredSession(1, {
+        probes: [Probe.NAME_LOOKUP, Probe.DNS, Probe.DNS],
+        filter: {
+          dnsSides: [2],
+          dnsOutcomes: [2, 3],
+          dnsPorts: [53, 5353],
+          dnsServerPrefixes: [prefix],
+          queryTypes: [0, 28],
+          responseCodes: [0, 2],
+          queryNames: ['www.example.com'],
+          queryNameSuffixes: ['example.org'],
+        },
+      }),
+    );
+    expect(configures[0]?.slots[0]).toMatchObject({
+      probes: ['dns', 'name_lookup'],
+      dnsSides: [2],
+      dnsOutcomes: [2, 3],
+      dnsPorts: [53, 5353],
+      dnsServerPrefixes: [prefix],
+      queryTypes: [0, 28],
+      responseCodes: [0, 2],
+      queryNames: ['www.example.com'],
+      queryNameSuffixes: ['example.org'],
+    });
+  });
+
+  it('tells each session of the hooks and the errors of its own probes', () => {
+    desire(
+      1n,
+      desiredSession(1),
+      desiredSession(2, { probes: [Probe.TCP_HANDSHAKE, Probe.DNS] }),
+      desiredSession(3, { probes: [Probe.DNS] }),
+      desiredSession(4, { probes: [Probe.NAME_LOOKUP] }),
+    );
+    confirm([{ slot: null, probe: 'name_lookup', message: 'no C library' }], true, ['name_lookup']);
+    expect(lastStatus(1)).toMatchObject({ state: SessionState.RUNNING, hooks: HOOKS.tcp_handshake });
+    expect(lastStatus(2)?.hooks).toEqual([
+      'cgroup_sockops',
+      'tp_btf/tcp_retransmit_synack',
+      'cgroup_skb/egress',
+    ]);
+    expect(lastStatus(3)).toMatchObject({ state: SessionState.RUNNING, hooks: HOOKS.dns, error: '' });
+    expect(lastStatus(4)).toMatchObject({ state: SessionState.FAILED, error: 'name_lookup: no C library' });
+    expect(slots()).toEqual([0, 1, 2]);
+  });
+
+  it('runs a session without the probe that could not be attached, and says so', () => {
+    desire(1n, desiredSession(1, { probes: [Probe.TCP_HANDSHAKE, Probe.NAME_LOOKUP] }));
+    confirm([{ slot: null, probe: 'name_lookup', message: 'no C library' }], true, ['name_lookup']);
+    expect(lastStatus(1)).toMatchObject({
+      state: SessionState.RUNNING,
+      hooks: HOOKS.tcp_handshake,
+      error: 'name_lookup: no C library',
+    });
+  });
+
+  it('counts records by probe, and all of them towards max_records', () => {
+    desire(1n, desiredSession(1, { probes: [Probe.TCP_HANDSHAKE, Probe.DNS], maxRecords: 3n }));
+    confirm();
+    // What is counted as no probe's: drops of a receive queue.
+    expect(typeof route(1, 1, 0, undefined)).toBe('object');
+    for (const probe of ['dns', 'tcp_handshake', 'dns'] as const) {
+      expect(routed(1, 0, probe)).toEqual([1]);
+    }
+    expect(routed(1, 0, 'dns')).toBe('max_records');
+    confirm([], false);
+    expect(lastStatus(1)).toMatchObject({
+      recordCount: 3n,
+      recordCounts: [
+        { probe: Probe.TCP_HANDSHAKE, records: 1n },
+        { probe: Probe.DNS, records: 2n },
+      ],
+    });
+  });
+
+  it('refuses a session whose names do not fit beside those of the others', () => {
+    const long = Array.from({ length: 64 }, (_, i) => `${'x'.repeat(60)}.`.repeat(4).concat(`${i}`));
+    const filter = { queryNames: long, queryNameSuffixes: long };
+    desire(1n, ...Array.from({ length: 40 }, (_, i) => desiredSession(i + 1, { filter })));
+    const failed = statuses.filter(({ state }) => state === SessionState.FAILED);
+    expect(failed.length).toBeGreaterThan(0);
+    expect(failed[0]?.error).toMatch(/need \d+ bytes with this one, and the probe takes 1048576/);
+    expect(slots()).toHaveLength(40 - failed.length);
+  });
+
+  it('fails a running session whose new filter cannot be run, and frees its slot', () => {
+    desire(1n, desiredSession(1));
+    confirm();
+    desire(2n, desiredSession(1, { filter: { remotePorts: [70_000] } }));
+    expect(lastStatus(1)).toMatchObject({
+      state: SessionState.FAILED,
+      error: expect.stringContaining('filter.remote_ports[0] is 70000'),
+    });
+    expect(slots()).toEqual([]);
+  });
+
+  it('refuses sessions that filter by more of a name than the host lets out', () => {
+    startTable({ kind: 'last_labels', labels: 2 });
+    desire(
+      1n,
+      desiredSession(1, { filter: { queryNames: ['example.com'], queryNameSuffixes: ['com'] } }),
+      desiredSession(2, { filter: { queryNames: ['example.com', 'www.example.com'] } }),
+    );
+    expect(slots()).toEqual([0]);
+    expect(lastStatus(2)?.error).toBe(
+      'filter.query_names[1] has 3 labels, and this host lets out only the last 2 labels of names (--query-names last-labels=2): shorten it',
+    );
+    startTable({ kind: 'hash', key: Buffer.alloc(32) });
+    desire(1n, desiredSession(1), desiredSession(2, { filter: { queryNameSuffixes: ['com'] } }));
+    expect(slots()).toEqual([0]);
+    expect(lastStatus(2)?.error).toMatch(/^filter\.query_name_suffixes cannot be used .*--query-names hash/);
   });
 
   it('sends one configuration at a time and the latest wish next', () => {
@@ -236,9 +388,9 @@ describe('SessionTable', () => {
     desire(1n, desiredSession(1, { maxRecords: 2n }), desiredSession(2));
     confirm();
     expect(routed(1, 0)).toEqual([1]);
-    expect(table.route(1, 0b11, 0)).toMatchObject({ sessionIds: [{ 0: 1 }, { 0: 2 }] });
+    expect(route(1, 0b11, 0, 'dns')).toMatchObject({ sessionIds: [{ 0: 1 }, { 0: 2 }] });
     expect(routed(1, 0)).toBe('max_records');
-    expect(table.route(1, 0b11, 0)).toMatchObject({ sessionIds: [{ 0: 2 }] });
+    expect(route(1, 0b11, 0, 'dns')).toMatchObject({ sessionIds: [{ 0: 2 }] });
     expect(slots()).toEqual([1]);
     confirm();
     expect(lastStatus(1)).toMatchObject({ state: SessionState.DONE, recordCount: 2n });

@@ -1,5 +1,12 @@
 import { create, equals } from '@bufbuild/protobuf';
-import { type ProbeConfigured, SLOT_COUNT, type SlotSpec } from '@synscope/probe-wire';
+import {
+  configurePayloadSize,
+  FRAME_PAYLOAD_MAX,
+  type ProbeConfigured,
+  type ProbeName,
+  SLOT_COUNT,
+  type SlotSpec,
+} from '@synscope/probe-wire';
 import {
   type DesiredSession,
   type DesiredSessions,
@@ -9,8 +16,11 @@ import {
 } from '@synscope/protocol';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import { RecordRouter } from './record-router.js';
+import type { NamePolicy } from '../names/name-policy.js';
+import { attachmentOf } from './attachment.js';
+import { RecordRouter, type SlotBits, type Unrouted } from './record-router.js';
 import { Session, type SessionPhase, sessionKey } from './session.js';
+import type { SessionSet } from './session-set.js';
 import { SessionRefused, slotSpecOf } from './slot-spec.js';
 
 /** What the table needs of its surroundings. */
@@ -58,14 +68,16 @@ export class SessionTable {
 
   constructor(
     private readonly surroundings: SessionSurroundings,
+    private readonly names: NamePolicy,
     private readonly clock: Clock,
     private readonly log: Log,
   ) {
     this.serverEpochUs = clock.wallUs() - clock.monotonicMs() * 1000;
   }
 
-  route(revision: number, slotsLow: number, slotsHigh: number) {
-    return this.router.route(revision, slotsLow, slotsHigh);
+  /** The sessions of a record, for each of which it is counted as one of `probe`, if that is given. */
+  route(record: SlotBits, probe: ProbeName | undefined): SessionSet | Unrouted {
+    return this.router.route(record, probe);
   }
 
   /** Every session held, for Hello. */
@@ -74,7 +86,7 @@ export class SessionTable {
   }
 
   get runningCount(): number {
-    return [...this.sessions.values()].filter((session) => session.slot !== undefined).length;
+    return this.active().length;
   }
 
   /** A new stream: its first DesiredSessions counts whatever its revision, and ends_at is by this clock. */
@@ -170,8 +182,11 @@ export class SessionTable {
     );
     held.spec = spec;
     if (held.phase.kind === 'suspended') return this.start(held);
-    if (held.slot !== undefined) this.armEnd(held);
-    return filterChanged && held.slot !== undefined;
+    if (held.slot === undefined) return false;
+    this.armEnd(held);
+    const refusal = filterChanged ? this.refusal(held, held.slot) : undefined;
+    if (refusal !== undefined) this.fail(held, refusal);
+    return filterChanged;
   }
 
   private start(session: Session): boolean {
@@ -180,16 +195,29 @@ export class SessionTable {
     if (slot === undefined) {
       return this.fail(session, `this agent runs ${SLOT_COUNT} sessions already, the most that it can`);
     }
-    try {
-      slotSpecOf(session.spec, slot);
-    } catch (error) {
-      if (!(error instanceof SessionRefused)) throw error;
-      return this.fail(session, error.message);
-    }
+    const refusal = this.refusal(session, slot);
+    if (refusal !== undefined) return this.fail(session, refusal);
     this.nextSlot = (slot + 1) % SLOT_COUNT;
     this.enter(session, { kind: 'pending', slot, reason: '' });
     this.armEnd(session);
     return true;
+  }
+
+  /** Why the probe cannot take this session in this slot besides the others that it has. */
+  private refusal(session: Session, slot: number): string | undefined {
+    try {
+      const others = this.active().filter((other) => other !== session);
+      const bytes = configurePayloadSize([
+        slotSpecOf(session.spec, slot, this.names),
+        ...this.slotSpecs(others),
+      ]);
+      return bytes <= FRAME_PAYLOAD_MAX
+        ? undefined
+        : `the filters of all sessions on this host need ${bytes} bytes with this one, and the probe takes ${FRAME_PAYLOAD_MAX}: give it fewer query names`;
+    } catch (error) {
+      if (!(error instanceof SessionRefused)) throw error;
+      return error.message;
+    }
   }
 
   /** Ends a session that is no longer desired. True if the probe's configuration changes by it. */
@@ -231,16 +259,13 @@ export class SessionTable {
   private confirm(session: Session, answer: ProbeConfigured): boolean {
     const { slot } = session;
     if (slot === undefined) return false;
-    const error =
-      answer.errors.find((entry) => entry.slot === slot) ??
-      (answer.attached ? undefined : answer.errors.find((entry) => entry.slot === null));
-    if (error !== undefined || !answer.attached) {
-      this.fail(session, error?.message ?? 'the probe attached nothing and did not say why');
+    const { hooks, errors } = attachmentOf(session, slot, answer);
+    if (hooks === undefined) {
+      this.fail(session, errors || 'the probe attached nothing and did not say why');
       return true;
     }
-    if (session.phase.kind === 'pending') {
-      this.enter(session, { kind: 'running', slot, hooks: answer.hooks });
-    }
+    if (session.phase.kind === 'pending')
+      this.enter(session, { kind: 'running', slot, hooks, missing: errors });
     return false;
   }
 
@@ -259,8 +284,8 @@ export class SessionTable {
   }
 
   private logErrors(answer: ProbeConfigured): void {
-    for (const { slot, message } of answer.errors) {
-      if (slot === null) this.log.warn({ message }, 'the probe could not do all');
+    for (const { slot, probe, message } of answer.errors) {
+      if (slot === null) this.log.warn({ probe, message }, 'the probe could not do all');
     }
   }
 
@@ -293,17 +318,23 @@ export class SessionTable {
       this.probe.outstanding.dirty = true;
       return;
     }
-    const active = [...this.sessions.values()].filter((session) => session.slot !== undefined);
+    const active = this.active();
     const revision = ++this.probeRevision;
     this.router.define(
       revision,
       active.map((session) => [session.slot as number, session] as const),
     );
     this.probe.outstanding = { revision, included: new Set(active), dirty: false };
-    this.surroundings.configure(
-      revision,
-      active.map((session) => slotSpecOf(session.spec, session.slot as number)),
-    );
+    this.surroundings.configure(revision, this.slotSpecs(active));
+  }
+
+  /** Those that hold a slot. */
+  private active(): Session[] {
+    return [...this.sessions.values()].filter((session) => session.slot !== undefined);
+  }
+
+  private slotSpecs(active: readonly Session[]): SlotSpec[] {
+    return active.map((session) => slotSpecOf(session.spec, session.slot as number, this.names));
   }
 
   /** Round robin, so that a slot rests as long as it can before it is used again. */

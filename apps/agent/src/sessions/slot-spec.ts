@@ -1,20 +1,27 @@
-import { checkSlotSpec, type SlotSpec, SlotSpecError, UNKNOWN_U32 } from '@synscope/probe-wire';
+import {
+  checkSlotSpec,
+  PROBE_NAMES,
+  type ProbeName,
+  ProbeNumber,
+  type SlotSpec,
+  SlotSpecError,
+  UNKNOWN_U32,
+} from '@synscope/probe-wire';
 import { type DesiredSession, Probe, type SessionFilter } from '@synscope/protocol';
+import { type NamePolicy, namePolicyRefusal } from '../names/name-policy.js';
 
 /** The agent cannot run this session; the message says why, for people. */
 export class SessionRefused extends Error {
   override readonly name = 'SessionRefused';
 }
 
-const PROBE_NAMES: Readonly<Record<Probe, string>> = {
+const PROBE_TITLES: Readonly<Record<Probe, string>> = {
   [Probe.UNSPECIFIED]: 'unspecified',
   [Probe.TCP_HANDSHAKE]: 'tcp_handshake',
   [Probe.DNS]: 'dns',
   [Probe.LISTENER]: 'listener',
   [Probe.NAME_LOOKUP]: 'name_lookup',
 };
-
-const SUPPORTED: ReadonlySet<Probe> = new Set([Probe.TCP_HANDSHAKE]);
 
 /** SlotSpec's names → those of the agent protocol. */
 const FIELD_NAMES: readonly (readonly [RegExp, string])[] = [
@@ -26,28 +33,40 @@ const FIELD_NAMES: readonly (readonly [RegExp, string])[] = [
   [/^localPorts/, 'filter.local_ports'],
   [/^remotePrefixes/, 'filter.remote_prefixes'],
   [/^processNames/, 'filter.process_names'],
+  [/^dnsSides/, 'filter.dns_sides'],
+  [/^dnsOutcomes/, 'filter.dns_outcomes'],
+  [/^dnsPorts/, 'filter.dns_ports'],
+  [/^dnsServerPrefixes/, 'filter.dns_server_prefixes'],
+  [/^queryTypes/, 'filter.query_types'],
+  [/^responseCodes/, 'filter.response_codes'],
+  [/^queryNameSuffixes/, 'filter.query_name_suffixes'],
+  [/^queryNames/, 'filter.query_names'],
 ];
 
 /** What the kernel is to filter for this session. Throws SessionRefused. */
-export function slotSpecOf(session: DesiredSession, slot: number): SlotSpec {
-  const unsupported = session.probes.filter((probe) => !SUPPORTED.has(probe));
-  if (unsupported.length > 0) {
-    const names = unsupported.map((probe) => PROBE_NAMES[probe] ?? `number ${probe}`).join(', ');
-    throw new SessionRefused(`this agent has no probe ${names}; it has tcp_handshake`);
-  }
-  if (session.probes.length === 0) throw new SessionRefused('the session names no probe');
-
+export function slotSpecOf(session: DesiredSession, slot: number, policy: NamePolicy): SlotSpec {
   const filter: Partial<SessionFilter> = session.filter ?? {};
+  const refusal = namePolicyRefusal(policy, filter);
+  if (refusal !== null) throw new SessionRefused(refusal);
   const spec: SlotSpec = {
     slot,
+    probes: probesOf(session),
     minLatencyNs: (filter.minLatencyUs ?? 0n) * 1000n,
     sampleThreshold: sampleThreshold(session.sampleRate),
+    processNames: filter.processNames ?? [],
     roles: filter.roles ?? [],
     outcomes: filter.outcomes ?? [],
     remotePorts: filter.remotePorts ?? [],
     localPorts: filter.localPorts ?? [],
     remotePrefixes: filter.remotePrefixes ?? [],
-    processNames: filter.processNames ?? [],
+    dnsSides: filter.dnsSides ?? [],
+    dnsOutcomes: filter.dnsOutcomes ?? [],
+    dnsPorts: filter.dnsPorts ?? [],
+    dnsServerPrefixes: filter.dnsServerPrefixes ?? [],
+    queryTypes: filter.queryTypes ?? [],
+    responseCodes: filter.responseCodes ?? [],
+    queryNames: filter.queryNames ?? [],
+    queryNameSuffixes: filter.queryNameSuffixes ?? [],
   };
   try {
     checkSlotSpec(spec);
@@ -56,6 +75,18 @@ export function slotSpecOf(session: DesiredSession, slot: number): SlotSpec {
     throw error;
   }
   return spec;
+}
+
+/** In the order of PROBE_NAMES, each once. Throws SessionRefused. */
+function probesOf({ probes }: DesiredSession): ProbeName[] {
+  if (probes.length === 0) throw new SessionRefused('the session names no probe');
+  const known = PROBE_NAMES.filter((name) => probes.includes(ProbeNumber[name]));
+  const unknown = probes.filter((probe) => !PROBE_NAMES.some((name) => ProbeNumber[name] === probe));
+  if (unknown.length > 0) {
+    const titles = unknown.map((probe) => PROBE_TITLES[probe] ?? `number ${probe}`).join(', ');
+    throw new SessionRefused(`this agent has no probe ${titles}; it has ${PROBE_NAMES.join(', ')}`);
+  }
+  return known;
 }
 
 /** Kept are the hashes 0…threshold out of 2^32. */

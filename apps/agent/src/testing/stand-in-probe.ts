@@ -2,14 +2,40 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FrameSplitter, FrameType, type ProbeConfigured, type ProbeStats } from '@synscope/probe-wire';
+import {
+  FrameSplitter,
+  FrameType,
+  PROBE_NAMES,
+  PROBE_WIRE_VERSION,
+  type ProbeConfigured,
+  type ProbeName,
+  ProbeNumber,
+  type ProbeStats,
+  structs,
+} from '@synscope/probe-wire';
 import { EventQueue } from './event-queue.js';
-import { handshakesPayload, type RecordValues } from './record-bytes.js';
+import {
+  type DnsQueryValues,
+  dnsQueriesPayload,
+  type HandshakeValues,
+  handshakesPayload,
+  type NameLookupValues,
+  nameLookupsPayload,
+  type ReceiveQueueDropValues,
+  receiveQueueDropsPayload,
+} from './record-bytes.js';
 
-export const HOOKS = ['cgroup_sockops', 'tp_btf/tcp_retransmit_synack'];
+/** Of each probe; one that two of them attach. */
+export const HOOKS = {
+  tcp_handshake: ['cgroup_sockops', 'tp_btf/tcp_retransmit_synack'],
+  dns: ['cgroup_skb/egress', 'cgroup_sockops'],
+  name_lookup: ['uprobe/getaddrinfo'],
+} as const satisfies Record<ProbeName, readonly string[]>;
+
+const WALL_OFFSET_NS = 1_795_000_000_000_000_000n;
 
 export const HELLO = {
-  wireVersion: 1,
+  wireVersion: PROBE_WIRE_VERSION,
   version: '0.1.0',
   kernel: '6.18.0',
   architecture: 'x86_64',
@@ -20,6 +46,8 @@ export const HELLO = {
 export interface ReceivedConfigure {
   readonly revision: number;
   readonly slots: readonly number[];
+  /** Of any slot. */
+  readonly probes: readonly ProbeName[];
 }
 
 type Answer = Omit<ProbeConfigured, 'revision'> | undefined;
@@ -51,12 +79,34 @@ export class StandInRun {
     this.send(type, Buffer.from(JSON.stringify(value)));
   }
 
-  sendRecords(records: readonly RecordValues[], wallOffsetNs = 1_795_000_000_000_000_000n): void {
-    this.send(FrameType.handshakes, handshakesPayload(wallOffsetNs, records));
+  sendHandshakes(records: readonly HandshakeValues[]): void {
+    this.send(FrameType.handshakes, handshakesPayload(WALL_OFFSET_NS, records));
   }
 
-  sendStats(change: Partial<ProbeStats>): void {
-    this.sendJson(FrameType.stats, { ...NO_STATS, ...change });
+  sendDnsQueries(records: readonly DnsQueryValues[]): void {
+    this.send(FrameType.dnsQueries, dnsQueriesPayload(WALL_OFFSET_NS, records));
+  }
+
+  sendNameLookups(records: readonly NameLookupValues[]): void {
+    this.send(FrameType.nameLookups, nameLookupsPayload(WALL_OFFSET_NS, records));
+  }
+
+  sendReceiveQueueDrops(records: readonly ReceiveQueueDropValues[]): void {
+    this.send(FrameType.receiveQueueDrops, receiveQueueDropsPayload(WALL_OFFSET_NS, records));
+  }
+
+  /** What a probe is not said to have lost or emitted is 0. */
+  sendStats(change: Partial<Omit<ProbeStats, 'probes'>> & ProbeCounters = {}): void {
+    const { tcp_handshake, dns, name_lookup, ...rest } = change;
+    this.sendJson(FrameType.stats, {
+      ...NO_STATS,
+      ...rest,
+      probes: {
+        tcp_handshake: counters(tcp_handshake),
+        dns: { ...counters(dns), ignored: { malformed: 0, unsolicited: 0 } },
+        name_lookup: counters(name_lookup),
+      },
+    });
   }
 
   sendConfigured(revision: number, answer: Omit<ProbeConfigured, 'revision'>): void {
@@ -75,12 +125,21 @@ export class StandInRun {
   }
 }
 
-const NO_STATS: ProbeStats = {
+interface Counters {
+  readonly emitted?: number;
+  readonly loss?: Partial<ProbeStats['probes']['dns']['loss']>;
+}
+type ProbeCounters = Readonly<Partial<Record<ProbeName, Counters>>>;
+
+const NO_LOSS = { ringFull: 0, pendingTableFull: 0, unfinishedAtDetach: 0, tcpStream: 0 };
+
+function counters({ emitted = 0, loss = {} }: Counters = {}) {
+  return { offered: emitted, emitted, loss: { ...NO_LOSS, ...loss } };
+}
+
+const NO_STATS: Omit<ProbeStats, 'probes'> = {
   monotonicNs: 1_000_000_000,
-  wallOffsetNs: 1_795_000_000_000_000_000,
-  offered: 0,
-  emitted: 0,
-  loss: { ringFull: 0, pendingTableFull: 0, unfinishedAtDetach: 0 },
+  wallOffsetNs: Number(WALL_OFFSET_NS),
   bpf: { runTimeNs: 1000, runCount: 10, sampledNs: 1_000_000 },
   residentBytes: 3_000_000,
   cpuUs: 5000,
@@ -95,9 +154,9 @@ export class StandInProbe {
   readonly path: string;
   readonly runs = new EventQueue<StandInRun>();
   /** Undefined: the test sends the answer itself. */
-  answer: (configure: ReceivedConfigure) => Answer = ({ slots }) => ({
-    attached: slots.length > 0,
-    hooks: slots.length > 0 ? HOOKS : [],
+  answer: (configure: ReceivedConfigure) => Answer = ({ probes }) => ({
+    attached: probes.length > 0,
+    hooks: hooksOf(probes),
     errors: [],
   });
   hello: object = HELLO;
@@ -147,13 +206,35 @@ process.stdin.on('end', () => process.exit(0));
 `;
 }
 
+export function hooksOf(probes: readonly ProbeName[]): ProbeConfigured['hooks'] {
+  return Object.fromEntries(probes.map((probe) => [probe, [...HOOKS[probe]]]));
+}
+
 function readConfigure(payload: Buffer): ReceivedConfigure {
+  const { fields, size } = structs.configure_slot;
   const slots: number[] = [];
-  let at = 8;
+  let probes = 0;
+  let at: number = structs.configure_header.size;
   for (let i = 0; i < payload.readUInt32LE(4); i++) {
-    slots.push(payload.readUInt8(at + 12));
-    const ports = payload.readUInt16LE(at + 16) + payload.readUInt16LE(at + 18);
-    at += 24 + 2 * ports + 17 * payload.readUInt16LE(at + 20) + 16 * payload.readUInt16LE(at + 22);
+    const start = at;
+    const count = (field: keyof typeof fields) => payload.readUInt16LE(start + fields[field].offset);
+    slots.push(payload.readUInt8(start + fields.slot.offset));
+    probes |= payload.readUInt8(start + fields.probes.offset);
+    const numbers =
+      count('remote_port_count') +
+      count('local_port_count') +
+      count('dns_port_count') +
+      count('query_type_count') +
+      count('response_code_count');
+    const prefixes = count('remote_prefix_count') + count('dns_server_prefix_count');
+    at += size + 2 * numbers + 17 * prefixes + 16 * count('process_name_count');
+    for (let name = count('query_name_count') + count('query_name_suffix_count'); name > 0; name--) {
+      at += 1 + payload.readUInt8(at);
+    }
   }
-  return { revision: payload.readUInt32LE(0), slots };
+  return {
+    revision: payload.readUInt32LE(0),
+    slots,
+    probes: PROBE_NAMES.filter((probe) => (probes & (1 << (ProbeNumber[probe] - 1))) !== 0),
+  };
 }
