@@ -53,8 +53,9 @@ struct dns_message {
 	__u16 query_type;
 	__u16 query_class;
 	__u8 egress;
+	__u8 to_server;   /* by its ports: from a client to a resolver */
 	__u8 name_length; /* 0: the message has no question */
-	__u8 reserved[6];
+	__u8 reserved[5];
 	__u8 bytes[DNS_MESSAGE_BYTES];
 	struct dns_query query;
 };

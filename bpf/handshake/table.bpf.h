@@ -7,23 +7,10 @@
 #ifndef SYNSCOPE_TABLE_BPF_H
 #define SYNSCOPE_TABLE_BPF_H
 
+#include "../claim.bpf.h"
+
 /* Set by the loader before the load: entries of each table, a power of two, less one. */
 const volatile __u32 table_mask = 16383;
-/*
- * Takes a free entry. Compare-and-swap came with 5.12, and a program that contains one is refused before; an addition whose result is read afterwards
- * does as well: whoever reads 1 was alone. Two who come in the same nanoseconds may both read 2, and both go to the overflow map.
- */
-static __always_inline bool claim(__u64 *claims)
-{
-	if (*(volatile __u64 *)claims)
-		return false;
-	__sync_fetch_and_add(claims, 1);
-	if (*(volatile __u64 *)claims == 1)
-		return true;
-	__sync_fetch_and_add(claims, -1);
-	return false;
-}
-
 /*
  * Defines the maps NAMEs and NAMEs_overflow of `struct NAME`, which begins with `__u64 claims, cookie`, both 0 in a free entry, and:
  *   NAME_find(cookie)         the entry, or NULL

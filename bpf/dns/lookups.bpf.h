@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Lookups: the queries that a stub resolver sends for one name: A and AAAA at once, each again when no answer comes, over TCP when it is truncated.
+ *
+ * Queries of one thread for one name belong together. A thread waits for its lookup before it begins the next, so a query is
+ *   another attempt, if the thread (or the socket) has asked the same and is without an answer, or has one that makes resolvers ask again;
+ *   the pair of an earlier one, if it is for the same name with another type while the lookup goes on;
+ *   the beginning of another lookup otherwise.
+ * Runtimes that ask for A and AAAA on two threads (Go) do so within a moment: PAIR_NS. A retry of theirs on another thread is a lookup of its own.
+ */
+#ifndef SYNSCOPE_DNS_LOOKUPS_BPF_H
+#define SYNSCOPE_DNS_LOOKUPS_BPF_H
+
+#include "../dns.h"
+#include "senders.bpf.h"
+
+#define LOOKUPS 4096
+#define LOOKUP_TYPES 3 /* A, AAAA, HTTPS */
+
+/* Between an answer and the query that it calls forth. */
+#define CONTINUATION_NS 100000000ULL
+/* Between the first queries of two threads. */
+#define PAIR_NS 5000000ULL
+/* A lookup without answers is over: beyond it no stub resolver waits (resolv.conf(5): timeout at most 30 s). */
+#define SILENCE_NS 30000000000ULL
+
+/* No stub resolver asks again sooner (musl with timeout:1 attempts:10 after 100 ms); who does, asks for somebody else. */
+#define RETRY_NS 50000000ULL
+
+struct dns_lookup_question {
+	__u64 asked_ns; /* the latest attempt */
+	__u16 type;
+	__u16 attempt; /* the latest; 0 = none */
+	__u16 waiting; /* queries without an answer */
+	__u16 again;   /* the latest answer is one after which resolvers ask again */
+};
+
+struct dns_lookup {
+	struct bpf_spin_lock lock;
+	__u32 reserved;
+	__u64 key; /* hash of who asks and the name */
+	__u64 id;
+	__u64 last_ns; /* query or answer */
+	struct dns_lookup_question questions[LOOKUP_TYPES];
+};
+
+/*
+ * In: the first query of a lookup, in the place of whatever lookup was there. Out: never by itself. Two lookups under way in one place cost the older
+ * one the link between its attempts, nothing else.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LOOKUPS);
+	__type(key, __u32);
+	__type(value, struct dns_lookup);
+} lookups SEC(".maps");
+
+static __always_inline struct dns_lookup *lookup_at(__u64 key)
+{
+	__u32 at = key >> 32 & (LOOKUPS - 1);
+
+	return bpf_map_lookup_elem(&lookups, &at);
+}
+
+/* 2^64 / golden ratio. */
+static __always_inline __u64 lookup_key(__u64 who, __u64 name)
+{
+	__u64 key = (who ^ name) * 0x9e3779b97f4a7c15ULL;
+
+	return key ^ key >> 29;
+}
+
+static __always_inline bool goes_on(const struct dns_lookup *lookup, __u64 now)
+{
+	bool waiting = lookup->questions[0].waiting || lookup->questions[1].waiting || lookup->questions[2].waiting;
+
+	return now - lookup->last_ns < (waiting ? SILENCE_NS : CONTINUATION_NS);
+}
+
+/*
+ * Adds the query to the lookup of its thread if it belongs there, else makes that a new lookup with `id`. Returns the attempt; *id becomes the lookup's.
+ * Nothing may be called between lock and unlock; hence the loops over three.
+ */
+static __always_inline __u16 lookup_join(struct dns_lookup *lookup, __u64 key, __u16 type, __u64 now, __u64 *id)
+{
+	struct dns_lookup_question *question = NULL, *unused = NULL;
+	__u16 attempt;
+
+	bpf_spin_lock(&lookup->lock);
+	if (lookup->key == key && goes_on(lookup, now)) {
+#pragma unroll
+		for (int i = 0; i < LOOKUP_TYPES; i++) {
+			if (!lookup->questions[i].attempt)
+				unused = &lookup->questions[i];
+			else if (lookup->questions[i].type == type)
+				question = &lookup->questions[i];
+		}
+		if (!question)
+			question = unused;
+		else if (question->waiting ? now - question->asked_ns < RETRY_NS : !question->again)
+			question = NULL;
+	}
+	if (!question) {
+		lookup->key = key;
+		lookup->id = *id;
+		lookup->questions[1] = lookup->questions[2] = (struct dns_lookup_question){};
+		question = &lookup->questions[0];
+		question->attempt = 0;
+		question->waiting = 0;
+	}
+	*id = lookup->id;
+	lookup->last_ns = now;
+	question->type = type;
+	question->asked_ns = now;
+	question->waiting++;
+	question->again = 0;
+	attempt = ++question->attempt;
+	bpf_spin_unlock(&lookup->lock);
+	return attempt;
+}
+
+/* The id of the lookup that another thread of the process has begun for the name this very moment; or else `id`, for the others to find. */
+static __always_inline __u64 lookup_of_process(__u64 key, __u16 type, __u64 now, __u64 id)
+{
+	struct dns_lookup *lookup = lookup_at(key);
+
+	if (!lookup)
+		return id;
+	bpf_spin_lock(&lookup->lock);
+	if (lookup->key == key && now - lookup->last_ns < PAIR_NS && lookup->questions[0].type != type) {
+		id = lookup->id;
+		/* A pair, not more. */
+		lookup->key = 0;
+	} else {
+		lookup->key = key;
+		lookup->id = id;
+		lookup->last_ns = now;
+		lookup->questions[0].type = type;
+	}
+	bpf_spin_unlock(&lookup->lock);
+	return id;
+}
+
+static __always_inline void lookup_begin(struct dns_query *query, const struct dns_sender *sender)
+{
+	__u64 who = sender ? sender->thread : query->cookie;
+	/* 52 bits, so that JSON numbers hold it; never 0. */
+	__u64 id = ((__u64)bpf_get_prandom_u32() << 20 | bpf_get_prandom_u32() >> 12) | 1;
+	struct dns_lookup *lookup;
+	__u64 own = id;
+
+	query->lookup = lookup_key(who, query->name);
+	lookup = lookup_at(query->lookup);
+	if (!lookup)
+		return;
+	query->record.attempt = lookup_join(lookup, query->lookup, query->record.query_type, query->asked_ns, &id);
+	if (id == own && sender) {
+		id = lookup_of_process(lookup_key(sender->pid, ~query->name), query->record.query_type, query->asked_ns, id);
+		if (id != own) {
+			bpf_spin_lock(&lookup->lock);
+			if (lookup->id == own)
+				lookup->id = id;
+			bpf_spin_unlock(&lookup->lock);
+		}
+	}
+	query->record.lookup_id = id;
+}
+
+/* Notes the answer; true if another attempt of the same question had been made before it. */
+static __always_inline bool lookup_answered(const struct dns_query *query, bool again, __u64 now)
+{
+	struct dns_lookup *lookup = lookup_at(query->lookup);
+	bool asked_again = false;
+
+	if (!lookup)
+		return false;
+	bpf_spin_lock(&lookup->lock);
+	if (lookup->key == query->lookup && lookup->id == query->record.lookup_id) {
+		lookup->last_ns = now;
+#pragma unroll
+		for (int i = 0; i < LOOKUP_TYPES; i++) {
+			if (!lookup->questions[i].attempt || lookup->questions[i].type != query->record.query_type)
+				continue;
+			if (lookup->questions[i].waiting)
+				lookup->questions[i].waiting--;
+			lookup->questions[i].again = again;
+			asked_again = lookup->questions[i].attempt > query->record.attempt;
+		}
+	}
+	bpf_spin_unlock(&lookup->lock);
+	return asked_again;
+}
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* From a packet to the DNS messages in it. */
+#ifndef SYNSCOPE_DNS_PACKETS_BPF_H
+#define SYNSCOPE_DNS_PACKETS_BPF_H
+
+#include "../address.bpf.h"
+#include "../kernel_types.h"
+#include "streams.bpf.h"
+
+/* Bit n: a session watches port n. Set by the loader; which session, the filter knows. */
+__u64 dns_ports[65536 / 64];
+
+static __always_inline bool is_dns_port(__u16 port)
+{
+	return dns_ports[port / 64 & 1023] >> port % 64 & 1;
+}
+
+struct ipv4 {
+	__u8 version_ihl;
+	__u8 tos;
+	__be16 length;
+	__be16 id;
+	__be16 fragment;
+	__u8 ttl;
+	__u8 protocol;
+	__be16 checksum;
+	__be32 source;
+	__be32 destination;
+};
+
+struct ipv6 {
+	__u8 version;
+	__u8 reserved[3];
+	__be16 payload_length;
+	__u8 next_header;
+	__u8 hop_limit;
+	__u8 source[16];
+	__u8 destination[16];
+};
+
+struct ports {
+	__be16 source;
+	__be16 destination;
+};
+
+struct tcp {
+	struct ports ports;
+	__be32 sequence;
+	__be32 acknowledgement;
+	__u8 data_offset; /* upper half: words */
+	__u8 flags;
+};
+
+#define IPV4_FRAGMENT_OFFSET 0x1fff
+#define UDP_HEADER_BYTES 8
+/* IPv6 extension headers that may stand before UDP or TCP, and how many are looked through. */
+#define IPV6_HOP_BY_HOP 0
+#define IPV6_ROUTING 43
+#define IPV6_FRAGMENT 44
+#define IPV6_DESTINATION 60
+#define IPV6_EXTENSIONS_MAX 6
+
+/* Offset of the transport header; 0 if there is none that concerns us. */
+static __always_inline __u32 transport_ipv4(struct __sk_buff *skb, __u8 *protocol)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct ipv4 *ip = data;
+
+	if (data + sizeof(*ip) > end || (ip->fragment & bpf_htons(IPV4_FRAGMENT_OFFSET)))
+		return 0;
+	*protocol = ip->protocol;
+	return (ip->version_ihl & 15) * 4;
+}
+
+static __always_inline __u32 transport_ipv6(struct __sk_buff *skb, __u8 *protocol)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct ipv6 *ip = data;
+	__u32 offset = sizeof(*ip);
+	__u8 next;
+
+	if (data + sizeof(*ip) > end)
+		return 0;
+	next = ip->next_header;
+	for (int i = 0; i < IPV6_EXTENSIONS_MAX && next != IPPROTO_UDP && next != IPPROTO_TCP; i++) {
+		struct {
+			__u8 next;
+			__u8 length;
+			__be16 fragment;
+		} extension;
+
+		if (next != IPV6_HOP_BY_HOP && next != IPV6_ROUTING && next != IPV6_FRAGMENT && next != IPV6_DESTINATION)
+			return 0;
+		if (bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)))
+			return 0;
+		if (next == IPV6_FRAGMENT && extension.fragment & bpf_htons(0xfff8))
+			return 0;
+		offset += next == IPV6_FRAGMENT ? 8 : (extension.length + 1) * 8;
+		next = extension.next;
+	}
+	*protocol = next;
+	return offset;
+}
+
+/* RFC 5771, RFC 4291 §2.7. Who asks a group (mDNS, LLMNR) gets none, one or many answers from other addresses: no query with one end. */
+static __always_inline bool is_multicast(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct ipv4 *ip = data;
+
+		return data + sizeof(*ip) > end || (ip->destination & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+	} else {
+		struct ipv6 *ip = data;
+
+		return data + sizeof(*ip) > end || ip->destination[0] == 0xff;
+	}
+}
+
+static __always_inline void fill_addresses(struct __sk_buff *skb, struct dns_place *place, bool from_client)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u8 *source = from_client ? place->client_address : place->server_address;
+	__u8 *destination = from_client ? place->server_address : place->client_address;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct ipv4 *ip = data;
+
+		if (data + sizeof(*ip) > end)
+			return;
+		set_ipv4(source, ip->source);
+		set_ipv4(destination, ip->destination);
+	} else {
+		struct ipv6 *ip = data;
+
+		if (data + sizeof(*ip) > end)
+			return;
+		__builtin_memcpy(source, ip->source, 16);
+		__builtin_memcpy(destination, ip->destination, 16);
+	}
+}
+
+/* Whom the packet is from and to, by its direction and where the DNS port is. False if both are DNS ports: then the message itself tells. */
+static __always_inline void fill_place(struct __sk_buff *skb, struct dns_message *message, const struct ports *ports, bool from_client)
+{
+	__u16 source = bpf_ntohs(ports->source), destination = bpf_ntohs(ports->destination);
+
+	message->place.client_port = from_client ? source : destination;
+	message->place.server_port = from_client ? destination : source;
+	fill_addresses(skb, &message->place, from_client);
+}
+
+static __always_inline void datagram(struct __sk_buff *skb, struct dns_message *message, __u32 number, __u32 offset)
+{
+	__u32 begin = offset + UDP_HEADER_BYTES;
+	__u64 part;
+
+	if (skb->len < begin)
+		return;
+	message->length = skb->len - begin;
+	part = message_part(message->length);
+	/* What is shorter is no message, and is counted as such. */
+	if (part && bpf_skb_load_bytes(skb, begin, message->bytes, part))
+		part = 0;
+	message->available = part;
+	message_handle(number);
+}
+
+static __always_inline void tcp_segment(struct __sk_buff *skb, struct dns_message *message, __u32 number, __u32 offset)
+{
+	struct tcp tcp;
+	__u32 payload;
+
+	if (bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
+		return;
+	payload = offset + (tcp.data_offset >> 4) * 4;
+	if (payload >= skb->len)
+		return;
+	segment(skb, message, number, bpf_ntohl(tcp.sequence), payload, skb->len - payload);
+}
+
+static __always_inline void packet(struct __sk_buff *skb, bool egress)
+{
+	struct dns_message *message;
+	struct ports ports;
+	__u8 protocol = 0;
+	__u32 offset, number;
+	bool to_server;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		offset = transport_ipv4(skb, &protocol);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		offset = transport_ipv6(skb, &protocol);
+	else
+		return;
+	if (!offset || (protocol != IPPROTO_UDP && protocol != IPPROTO_TCP) || bpf_skb_load_bytes(skb, offset, &ports, sizeof(ports)))
+		return;
+	to_server = is_dns_port(bpf_ntohs(ports.destination));
+	if ((!to_server && !is_dns_port(bpf_ntohs(ports.source))) || is_multicast(skb))
+		return;
+	number = message_claim();
+	message = message_at(number);
+	if (!message)
+		return;
+	message->now_ns = bpf_ktime_get_ns();
+	message->cookie = bpf_get_socket_cookie(skb);
+	message->netns = 0;
+	message->egress = egress;
+	if (protocol == IPPROTO_UDP && to_server && is_dns_port(bpf_ntohs(ports.source))) {
+		__u8 flags = 0;
+
+		/* Both ports are DNS ports: the message itself tells which way it goes (QR). */
+		bpf_skb_load_bytes(skb, offset + UDP_HEADER_BYTES + 2, &flags, 1);
+		to_server = !(flags & 0x80);
+	}
+	fill_place(skb, message, &ports, to_server);
+	message->to_server = to_server;
+	if (protocol == IPPROTO_UDP) {
+		message->place.transport = TRANSPORT_UDP;
+		datagram(skb, message, number, offset);
+	} else {
+		message->place.transport = TRANSPORT_TCP;
+		tcp_segment(skb, message, number, offset);
+	}
+	message_release(number);
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Which sessions a query belongs to, and its record on its way out. */
+#ifndef SYNSCOPE_DNS_RECORDS_BPF_H
+#define SYNSCOPE_DNS_RECORDS_BPF_H
+
+#include "../dns.h"
+#include "../query_names.bpf.h"
+#include "../records.bpf.h"
+#include "message.bpf.h"
+
+/*
+ * The slots whose names or suffixes the name of the message's query matches. The name is in wire form: from its end to its start, where each label's
+ * length byte stands for the dot before it.
+ */
+__noinline __u64 slots_by_query_name(__u32 message_number)
+{
+	struct dns_message *message = message_at(message_number);
+	__u64 hash = query_name_seed, slots = 0;
+	const struct dns_query *query;
+	__u32 length;
+
+	if (!message)
+		return 0;
+	query = &message->query;
+	/* The root's byte is no part of the text. */
+	length = query->record.name_length - 1;
+	for (__u32 back = 1; back < DNS_NAME_LENGTH_MAX; back++) {
+		__u32 at = length - back;
+
+		if (back > length)
+			break;
+		at &= DNS_NAME_LENGTH_MAX;
+		if (!(query->label_starts[at / 64] >> at % 64 & 1)) {
+			hash = query_name_step(hash, query->record.name[at]);
+			continue;
+		}
+		slots |= slots_by_name_hash(hash, true);
+		if (!at)
+			break;
+		hash = query_name_step(hash, '.');
+	}
+	return slots | slots_by_name_hash(hash, false);
+}
+
+/* Both ends of a query come to the same decision without talking. Multipliers: 2^64 and 2^32 by the golden ratio. */
+static __always_inline __u32 sample_hash(const struct dns_query *query)
+{
+	__u64 hash = (query->name ^ query->record.message_id) * 0x9e3779b97f4a7c15ULL;
+
+	return (__u32)(hash >> 32) * 2654435761U;
+}
+
+/* The slots that the message's query may still match once its end is known. */
+static __always_inline __u64 candidate_slots(struct dns_message *message, __u32 message_number)
+{
+	const struct filter *filter = &filters[generation()];
+	const struct dns_query *query = &message->query;
+	const struct dns_query_record *record = &query->record;
+	__u64 slots = filter->end_slots[record->side & 3];
+
+	if (slots)
+		slots &= slots_by_value(CRITERION_DNS_PORT, record->server_port);
+	if (slots & ~filter->any_query_type)
+		slots &= filter->any_query_type | slots_by_value(CRITERION_QUERY_TYPE, record->query_type);
+	if (slots & ~filter->any_remote_prefix)
+		slots &= filter->any_remote_prefix | slots_by_prefix(record->server_address);
+	if (slots & ~filter->any_query_name)
+		slots &= filter->any_query_name | slots_by_query_name(message_number);
+	if (slots & ~filter->unsampled)
+		slots &= slots_by_sample(sample_hash(query));
+	return slots;
+}
+
+/* The same for a query of the table that was seen under an older filter. */
+static __always_inline __u64 slots_under_new_filter(const struct dns_query *query)
+{
+	__u32 number = message_claim();
+	struct dns_message *message = message_at(number);
+	__u64 slots;
+
+	if (!message)
+		return 0;
+	message->query = *query;
+	slots = candidate_slots(message, number);
+	message_release(number);
+	return slots;
+}
+
+/* The slots of a query whose end is known. */
+static __always_inline __u64 final_slots(const struct dns_query *query)
+{
+	const struct filter *filter = &filters[generation()];
+	const struct dns_query_record *record = &query->record;
+	__u64 slots = record->revision == filter->revision ? record->slots : slots_under_new_filter(query);
+
+	slots = slots_by_process_name(slots, record->process_name);
+	slots &= filter->outcome_slots[record->outcome & 3];
+	/* What came late or not at all passes whatever time it took. */
+	if (record->outcome == DNS_ANSWERED && slots & ~filter->any_latency)
+		slots &= slots_by_latency(record->elapsed_ns);
+	if (slots & ~filter->any_response_code)
+		slots &= filter->any_response_code |
+			 (record->response_code == UNKNOWN_U16 ? 0 : slots_by_value(CRITERION_RESPONSE_CODE, record->response_code));
+	return slots;
+}
+
+static __noinline void emit(struct dns_query *query)
+{
+	struct dns_query_record *record = &query->record;
+	struct counters *c = counters();
+	__u64 size;
+
+	record->slots = final_slots(query);
+	if (!record->slots)
+		return;
+	record->revision = filters[generation()].revision;
+	size = offsetof(struct dns_query_record, name) + ((record->name_length + 7) & ~7ULL & 0x1ff);
+	if (size > sizeof(*record))
+		return;
+	if (bpf_ringbuf_output(&records, record, size, wakeup_flag())) {
+		if (c)
+			c->ring_full++;
+	} else if (c) {
+		c->emitted++;
+	}
+}
+
+#endif
