@@ -5,7 +5,7 @@ import { RECORD_KINDS } from './record-kinds.js';
 import { type ReportedLoss, readReportedLoss } from './reported-loss.js';
 import { malformed, WireReader, WireType } from './wire-reader.js';
 
-/** A batch of 4,096 records stays far below. */
+/** As much as the gRPC server takes. Agents close a batch before its dictionaries of names could make it this long. */
 export const MAXIMUM_BATCH_BYTES = 4 * 1024 * 1024;
 
 const MAXIMUM_LOSS_ENTRIES = 256;

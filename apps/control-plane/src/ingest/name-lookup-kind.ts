@@ -1,4 +1,7 @@
-import { MAXIMUM_LATENCY_US, processNumbers, type RecordKind, required, UINT16_MAX } from './record-kind.js';
+import { processNumbers, type RecordKind, required, UINT16_MAX } from './record-kind.js';
+
+/** 366 days: a process can be stopped within a call for as long as it likes. */
+const MAXIMUM_CALL_US = 366 * 86_400_000_000;
 
 /** NameLookupColumns of proto/synscope/agent/v1/records.proto. */
 export const NAME_LOOKUP_KIND: RecordKind = {
@@ -6,7 +9,7 @@ export const NAME_LOOKUP_KIND: RecordKind = {
   field: 5,
   name: 'name_lookups',
   numbers: [
-    required(4, 'latency_us', 0, MAXIMUM_LATENCY_US, 'bigint'),
+    required(4, 'latency_us', 0, MAXIMUM_CALL_US, 'bigint'),
     ...processNumbers({ netns: 7, pid: 8, cgroupId: 9 }),
     required(5, 'result_code', -(2 ** 31), 2 ** 31 - 1, 'integer'),
     // Whatever the application asked for: what it got for a wrong one is in the result.

@@ -3,9 +3,13 @@ import { SessionState } from '@synscope/protocol';
 import { createKey, FakeAgent, type FakeIdentity, identityFrom } from '@synscope/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { dnsQueryRecord } from '../testing/dns-query-record.js';
 import { eventually } from '../testing/eventually.js';
 import { type TestFleet, testFleet } from '../testing/fleet.js';
 import { batchOf, handshakeRecord } from '../testing/handshake-batch.js';
+import { nameLookupRecord } from '../testing/name-lookup-record.js';
+import { receiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
+import { recordBatch } from '../testing/record-batch.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
 
 let application: TestApplication;
@@ -154,6 +158,35 @@ describe('the link', () => {
     expect(await agent.ended).toMatchObject({
       code: status.INVALID_ARGUMENT,
       details: expect.stringMatching(/batch: .*port/),
+    });
+  });
+
+  it('stores records of every kind that a batch brings, and acknowledges them once', async () => {
+    const agent = await fleet.agent();
+    const contents = {
+      handshakes: [handshakeRecord()],
+      dnsQueries: [dnsQueryRecord(), dnsQueryRecord()],
+      nameLookups: [nameLookupRecord()],
+      receiveQueueDrops: [receiveQueueDropRecord()],
+    };
+    agent.batch(recordBatch(1, contents));
+    expect(await agent.acks.next()).toBe(1n);
+    const { rows } = await database.query(
+      `SELECT (SELECT count(*)::int FROM handshake WHERE agent_id = $1) AS handshakes,
+              (SELECT count(*)::int FROM dns_query WHERE agent_id = $1) AS queries,
+              (SELECT count(*)::int FROM name_lookup WHERE agent_id = $1) AS lookups,
+              (SELECT count(*)::int FROM receive_queue_drop WHERE agent_id = $1) AS drops`,
+      [agent.agentId],
+    );
+    expect(rows).toEqual([{ handshakes: 1, queries: 2, lookups: 1, drops: 1 }]);
+  });
+
+  it('ends the stream over a name that could steer a terminal, and says which it was', async () => {
+    const agent = await fleet.agent();
+    agent.batch(recordBatch(1, { dnsQueries: [dnsQueryRecord({ queryName: 'a\u001b]0;b' })] }));
+    expect(await agent.ended).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringMatching(/dns_queries\.query_names\[0\] has byte 0x1b/),
     });
   });
 

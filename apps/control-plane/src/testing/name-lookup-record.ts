@@ -47,7 +47,7 @@ export function nameLookupColumns(
 export function nameLookupRecordArbitrary(fromUs: number, untilUs: number): fc.Arbitrary<NameLookupRecord> {
   return fc.record({
     ...commonArbitraries(fromUs, untilUs),
-    latencyUs: whole(LONGEST_US),
+    latencyUs: fc.oneof(whole(LONGEST_US), fc.constant(366 * LONGEST_US)),
     resultCode: fc.oneof(fc.integer({ min: -20, max: 0 }), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })),
     family: fc.oneof(fc.constantFrom(0, 2, 10), whole(65_535)),
     name: printableArbitrary(' ', 1_020),
