@@ -5,6 +5,7 @@ import { AuditModule } from './audit/audit.module.js';
 import type { Configuration } from './config/configuration.js';
 import { configurationModule } from './config/configuration.module.js';
 import { DatabaseModule } from './database/database.module.js';
+import { DnsQueriesModule } from './dns-queries/dns-queries.module.js';
 import { EnrolmentModule } from './enrolment/enrolment.module.js';
 import { HandshakesModule } from './handshakes/handshakes.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -14,6 +15,8 @@ import { JoinTokensModule } from './join-tokens/join-tokens.module.js';
 import { BoundAddressesModule } from './lifecycle/bound-addresses.js';
 import { LinkModule } from './link/link.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
+import { NameLookupsModule } from './name-lookups/name-lookups.module.js';
+import { ReceiveQueueDropsModule } from './receive-queue-drops/receive-queue-drops.module.js';
 import { TraceSessionsModule } from './trace-sessions/trace-sessions.module.js';
 
 /** What every feature stands on. */
@@ -31,6 +34,9 @@ const FOUNDATION = [
 const FEATURES: (new () => object)[] = [
   IngestModule,
   HandshakesModule,
+  DnsQueriesModule,
+  NameLookupsModule,
+  ReceiveQueueDropsModule,
   JoinTokensModule,
   EnrolmentModule,
   AgentsModule,

@@ -9,6 +9,8 @@ export * from './dns-query.js';
 export * from './handshake.js';
 export * from './health.js';
 export * from './join-token.js';
+export * from './name-lookup.js';
+export * from './receive-queue-drop.js';
 export * from './session-filter.js';
 export * from './shared/address.js';
 export * from './shared/identifier.js';

@@ -21,6 +21,10 @@ export function buildOpenApiDocument(app: INestApplication): OpenAPIObject {
     )
     .addTag('Trace sessions', 'What is traced where, from when until when.')
     .addTag('Handshakes', 'What the agents observed of TCP handshakes.')
+    .addTag(
+      'DNS',
+      'What the agents observed of DNS: queries, what applications waited for, and datagrams that found no room.',
+    )
     .addTag('Fleet', 'Agents, and the tokens by which they join.')
     .addTag('Access', 'API tokens and the audit trail.')
     .addTag('Operation', 'Health, readiness and metrics of a replica.')
