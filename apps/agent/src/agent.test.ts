@@ -6,6 +6,7 @@ import { BATCH_MAX_WAIT_MS } from './batch/batcher.js';
 import { AgentHarness } from './testing/agent-harness.js';
 import { desiredSession } from './testing/desired-session.js';
 import { ManualClock } from './testing/manual-clock.js';
+import { wireName } from './testing/record-bytes.js';
 import { HOOKS } from './testing/stand-in-probe.js';
 import type { AgentStream } from './testing/test-control-plane.js';
 import { AGENT_VERSION } from './version.js';
@@ -23,6 +24,15 @@ async function running(stream: AgentStream, revision = 1n, id = 1): Promise<void
   stream.desire(revision, [desiredSession(id)]);
   await stream.statuses.next(stateIs(SessionState.PENDING));
   await stream.statuses.next(stateIs(SessionState.RUNNING));
+}
+
+type ColumnKind = 'dnsQueries' | 'nameLookups' | 'receiveQueueDrops';
+
+/** Of the first batch that has them; kinds that were sent one after the other may share a batch or not. */
+async function columns<K extends ColumnKind>(stream: AgentStream, kind: K): Promise<NonNullable<Batch[K]>> {
+  const batch = await stream.batches.next((held) => held[kind] !== undefined);
+  stream.batches.push(batch);
+  return batch[kind] as NonNullable<Batch[K]>;
 }
 
 const pids = (batch: Batch) => batch.handshakes?.pid ?? [];
@@ -134,6 +144,83 @@ describe('the agent', () => {
       { cause: LossCause.RING_FULL, probe: Probe.DNS, records: 5n },
       { cause: LossCause.TCP_STREAM, probe: Probe.DNS, records: 7n },
     ]);
+  });
+
+  it('hands on what every probe records, each in its columns, counted by probe', async () => {
+    const { stream, run } = await harness.connected();
+    stream.desire(1n, [desiredSession(1, { probes: [Probe.DNS, Probe.NAME_LOOKUP] })]);
+    expect(await stream.statuses.next(stateIs(SessionState.RUNNING))).toMatchObject({
+      hooks: [...HOOKS.dns, ...HOOKS.name_lookup],
+    });
+    const { revision } = await run.configures.next();
+    const slots = 1n;
+    run.sendDnsQueries([
+      { revision, slots, name: wireName('WWW.Example.com'), query_type: 28, elapsed_ns: 5_000_000 },
+      { revision, slots, name: wireName('www.example.com'), query_type: 1 },
+    ]);
+    run.sendNameLookups([{ revision, slots, name: Buffer.from('www.example.com.'), result_code: -2 }]);
+    run.sendReceiveQueueDrops([{ revision, slots, drops: 9, local_port: 53 }]);
+    const dnsQueries = await columns(stream, 'dnsQueries');
+    const nameLookups = await columns(stream, 'nameLookups');
+    const receiveQueueDrops = await columns(stream, 'receiveQueueDrops');
+    expect(dnsQueries).toMatchObject({
+      queryNames: ['www.example.com'],
+      queryNameIndex: [0, 0],
+      queryType: [28, 1],
+      elapsedUs: [5000n, 0n],
+      sessionSets: [{ sessionIds: [desiredSession(1).sessionId] }],
+    });
+    expect(nameLookups).toMatchObject({ names: ['www.example.com'], resultCode: [-2] });
+    expect(receiveQueueDrops).toMatchObject({ drops: [9n], localPort: [53] });
+
+    stream.desire(2n, []);
+    expect(await stream.statuses.next(stateIs(SessionState.DONE))).toMatchObject({
+      recordCount: 3n,
+      recordCounts: [
+        { probe: Probe.DNS, records: 2n },
+        { probe: Probe.NAME_LOOKUP, records: 1n },
+      ],
+    });
+  });
+
+  it('lets names out as its configuration says, tells so, and refuses sessions that would tell more', async () => {
+    const { stream, run } = await harness.connected({ queryNames: 'last-labels=2' });
+    expect(stream.hello.capabilities).toContainEqual(
+      expect.objectContaining({
+        name: 'query_names',
+        available: true,
+        detail: 'only the last 2 labels of names leaves this host; it refuses sessions that filter by more',
+      }),
+    );
+    const probes = [Probe.DNS, Probe.NAME_LOOKUP];
+    stream.desire(1n, [
+      desiredSession(1, { probes }),
+      desiredSession(2, { probes, filter: { queryNames: ['www.example.com'] } }),
+    ]);
+    expect(await stream.statuses.next(stateIs(SessionState.FAILED))).toMatchObject({
+      sessionId: desiredSession(2).sessionId,
+      error: expect.stringContaining('filter.query_names[0] has 3 labels'),
+    });
+    const { revision, slots } = await run.configures.next();
+    expect(slots).toEqual([0]);
+    run.sendDnsQueries([{ revision, slots: 1n, name: wireName('secret.www.example.com') }]);
+    run.sendNameLookups([{ revision, slots: 1n, name: Buffer.from('Other.Example.com') }]);
+    expect((await columns(stream, 'dnsQueries')).queryNames).toEqual(['*.example.com']);
+    expect((await columns(stream, 'nameLookups')).names).toEqual(['*.example.com']);
+  });
+
+  it('hashes names with a key of its own that outlives it', async () => {
+    const names: (string | undefined)[] = [];
+    for (let start = 0; start < 2; start++) {
+      const { agent, stream, run } = await harness.connected({ queryNames: 'hash' });
+      stream.desire(1n, [desiredSession(1, { probes: [Probe.DNS] })]);
+      const { revision } = await run.configures.next();
+      run.sendDnsQueries([{ revision, slots: 1n, name: wireName('www.example.com') }]);
+      names.push((await stream.batches.next()).dnsQueries?.queryNames[0]);
+      await agent.stop();
+    }
+    expect(names[0]).toMatch(/^[0-9a-f]{32}\.hashed\.invalid$/);
+    expect(names[1]).toBe(names[0]);
   });
 
   it('goes on through an outage of the control plane and sends what was not acknowledged again, in order', async () => {

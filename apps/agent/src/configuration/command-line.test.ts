@@ -38,6 +38,7 @@ describe('the configuration', () => {
       bufferBytes: 32 * 1024 * 1024,
       labels: { a: 'flag', b: 'environment', c: 'file' },
       token: undefined,
+      queryNames: { kind: 'full' },
     });
   });
 
@@ -57,6 +58,18 @@ describe('the configuration', () => {
     });
   });
 
+  it('takes the policy for names from each source', () => {
+    const file1 = file({ server: 'h:1', queryNames: 'hash', queryNamesKeyFile: '/key' });
+    expect(parseCommandLine(['--config', file1], {})?.queryNames).toEqual({ kind: 'hash', keyFile: '/key' });
+    expect(
+      parseCommandLine(['--server', 'h:1'], { SYNSCOPE_QUERY_NAMES: 'last-labels=2' })?.queryNames,
+    ).toEqual({ kind: 'last_labels', labels: 2 });
+    expect(parseCommandLine(['--server', 'h:1', '--query-names', 'hash'], {})?.queryNames).toEqual({
+      kind: 'hash',
+      keyFile: undefined,
+    });
+  });
+
   it.each<[readonly string[], RegExp]>([
     [[], /no control plane is named: give --server HOST:PORT, SYNSCOPE_SERVER/],
     [['--server', 'x'], /HOST:PORT/],
@@ -66,6 +79,16 @@ describe('the configuration', () => {
     [['--server', 'h:1', '--buffer-bytes', '12'], /at least 1048576/],
     [['--server', 'h:1', '--config', '/nonexistent'], /configuration file \/nonexistent cannot be read/],
     [['--server', 'h:1', '--token', 'abc'], /join token is incomplete/],
+    [
+      ['--server', 'h:1', '--query-names', 'some'],
+      /--query-names must be full, hash or last-labels=N .* "some"/,
+    ],
+    [['--server', 'h:1', '--query-names', 'last-labels=0'], /N from 1 to 127; it is "last-labels=0"/],
+    [['--server', 'h:1', '--query-names', 'last-labels'], /--query-names must be/],
+    [
+      ['--server', 'h:1', '--query-names-key-file', '/key'],
+      /--query-names-key-file is given, but --query-names is full/,
+    ],
     [['--sever', 'h:1'], /unknown option '--sever'/],
     [['--server', 'h:1', 'extra'], /too many arguments/],
   ])('refuses %j with status 2 and says what is wrong', (argv, problem) => {
