@@ -1,12 +1,5 @@
 import { create, equals } from '@bufbuild/protobuf';
-import {
-  configurePayloadSize,
-  FRAME_PAYLOAD_MAX,
-  type ProbeConfigured,
-  type ProbeName,
-  SLOT_COUNT,
-  type SlotSpec,
-} from '@synscope/probe-wire';
+import { type ProbeConfigured, type ProbeName, SLOT_COUNT, type SlotSpec } from '@synscope/probe-wire';
 import {
   type DesiredSession,
   type DesiredSessions,
@@ -21,7 +14,8 @@ import { attachmentOf } from './attachment.js';
 import { RecordRouter, type SlotBits, type Unrouted } from './record-router.js';
 import { Session, type SessionPhase, sessionKey } from './session.js';
 import type { SessionSet } from './session-set.js';
-import { SessionRefused, slotSpecOf } from './slot-spec.js';
+import { SlotRotation } from './slot-rotation.js';
+import { refusalOf, slotSpecOf } from './slot-spec.js';
 
 /** What the table needs of its surroundings. */
 export interface SessionSurroundings {
@@ -62,7 +56,7 @@ export class SessionTable {
   private desiredRevision = 0n;
   private probe: ProbeState = { kind: 'starting' };
   private probeRevision = 0;
-  private nextSlot = 0;
+  private readonly slots = new SlotRotation();
   /** The control plane's clock minus ours: microseconds at monotonic zero. */
   private serverEpochUs: number;
 
@@ -191,13 +185,13 @@ export class SessionTable {
 
   private start(session: Session): boolean {
     if (this.probe.kind === 'unavailable') return this.fail(session, this.probe.reason);
-    const slot = this.freeSlot();
+    const slot = this.slots.free(this.active().map((held) => held.slot));
     if (slot === undefined) {
       return this.fail(session, `this agent runs ${SLOT_COUNT} sessions already, the most that it can`);
     }
     const refusal = this.refusal(session, slot);
     if (refusal !== undefined) return this.fail(session, refusal);
-    this.nextSlot = (slot + 1) % SLOT_COUNT;
+    this.slots.taken(slot);
     this.enter(session, { kind: 'pending', slot, reason: '' });
     this.armEnd(session);
     return true;
@@ -205,19 +199,8 @@ export class SessionTable {
 
   /** Why the probe cannot take this session in this slot besides the others that it has. */
   private refusal(session: Session, slot: number): string | undefined {
-    try {
-      const others = this.active().filter((other) => other !== session);
-      const bytes = configurePayloadSize([
-        slotSpecOf(session.spec, slot, this.names),
-        ...this.slotSpecs(others),
-      ]);
-      return bytes <= FRAME_PAYLOAD_MAX
-        ? undefined
-        : `the filters of all sessions on this host need ${bytes} bytes with this one, and the probe takes ${FRAME_PAYLOAD_MAX}: give it fewer query names`;
-    } catch (error) {
-      if (!(error instanceof SessionRefused)) throw error;
-      return error.message;
-    }
+    const others = this.active().filter((other) => other !== session);
+    return refusalOf(session.spec, slot, this.slotSpecs(others), this.names);
   }
 
   /** Ends a session that is no longer desired. True if the probe's configuration changes by it. */
@@ -335,15 +318,5 @@ export class SessionTable {
 
   private slotSpecs(active: readonly Session[]): SlotSpec[] {
     return active.map((session) => slotSpecOf(session.spec, session.slot as number, this.names));
-  }
-
-  /** Round robin, so that a slot rests as long as it can before it is used again. */
-  private freeSlot(): number | undefined {
-    const taken = new Set([...this.sessions.values()].map((session) => session.slot));
-    for (let i = 0; i < SLOT_COUNT; i++) {
-      const slot = (this.nextSlot + i) % SLOT_COUNT;
-      if (!taken.has(slot)) return slot;
-    }
-    return undefined;
   }
 }

@@ -1,5 +1,7 @@
 import {
   checkSlotSpec,
+  configurePayloadSize,
+  FRAME_PAYLOAD_MAX,
   PROBE_NAMES,
   type ProbeName,
   ProbeNumber,
@@ -11,7 +13,7 @@ import { type DesiredSession, Probe, type SessionFilter } from '@synscope/protoc
 import { type NamePolicy, namePolicyRefusal } from '../names/name-policy.js';
 
 /** The agent cannot run this session; the message says why, for people. */
-export class SessionRefused extends Error {
+class SessionRefused extends Error {
   override readonly name = 'SessionRefused';
 }
 
@@ -43,7 +45,7 @@ const FIELD_NAMES: readonly (readonly [RegExp, string])[] = [
   [/^queryNames/, 'filter.query_names'],
 ];
 
-/** What the kernel is to filter for this session. Throws SessionRefused. */
+/** What the kernel is to filter for this session. Throws what `refusalOf` tells of it. */
 export function slotSpecOf(session: DesiredSession, slot: number, policy: NamePolicy): SlotSpec {
   const filter: Partial<SessionFilter> = session.filter ?? {};
   const refusal = namePolicyRefusal(policy, filter);
@@ -75,6 +77,23 @@ export function slotSpecOf(session: DesiredSession, slot: number, policy: NamePo
     throw error;
   }
   return spec;
+}
+
+/** Why the probe cannot take this session in this slot besides `others`; undefined if it can. */
+export function refusalOf(
+  session: DesiredSession,
+  slot: number,
+  others: readonly SlotSpec[],
+  policy: NamePolicy,
+): string | undefined {
+  try {
+    const bytes = configurePayloadSize([slotSpecOf(session, slot, policy), ...others]);
+    if (bytes <= FRAME_PAYLOAD_MAX) return undefined;
+    return `the filters of all sessions on this host need ${bytes} bytes with this one, and the probe takes ${FRAME_PAYLOAD_MAX}: give it fewer query names`;
+  } catch (error) {
+    if (error instanceof SessionRefused) return error.message;
+    throw error;
+  }
 }
 
 /** In the order of PROBE_NAMES, each once. Throws SessionRefused. */
