@@ -130,7 +130,7 @@ int BPF_PROG(dns_late_after_close, struct sk_buff *skb, void *location, int reas
 			part = 0;
 		message->available = part;
 		if (message_read(number) == MESSAGE_ANSWER)
-			query_ends(message, true);
+			query_ends(message, number, true);
 	}
 	message_release(number);
 	return 0;

@@ -60,19 +60,18 @@ struct tcp {
 #define IPV6_DESTINATION 60
 #define IPV6_EXTENSIONS_MAX 6
 
-/* Offset of the transport header; 0 if there is none that concerns us. */
-static __always_inline __u32 transport_ipv4(struct __sk_buff *skb, __u8 *protocol)
+/* A transport header: its offset above the 8 bits of its protocol; 0 if there is none that concerns us. */
+static __always_inline __u32 transport_ipv4(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct ipv4 *ip = data;
 
 	if (data + sizeof(*ip) > end || (ip->fragment & bpf_htons(IPV4_FRAGMENT_OFFSET)))
 		return 0;
-	*protocol = ip->protocol;
-	return (ip->version_ihl & 15) * 4;
+	return (ip->version_ihl & 15) * 4 << 8 | ip->protocol;
 }
 
-static __always_inline __u32 transport_ipv6(struct __sk_buff *skb, __u8 *protocol)
+static __always_inline __u32 transport_ipv6(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct ipv6 *ip = data;
@@ -98,8 +97,14 @@ static __always_inline __u32 transport_ipv6(struct __sk_buff *skb, __u8 *protoco
 		offset += next == IPV6_FRAGMENT ? 8 : (extension.length + 1) * 8;
 		next = extension.next;
 	}
-	*protocol = next;
-	return offset;
+	return offset << 8 | next;
+}
+
+__noinline __u32 transport(struct __sk_buff *skb)
+{
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return transport_ipv4(skb);
+	return skb->protocol == bpf_htons(ETH_P_IPV6) ? transport_ipv6(skb) : 0;
 }
 
 /* RFC 5771, RFC 4291 §2.7. Who asks a group (mDNS, LLMNR) gets none, one or many answers from other addresses: no query with one end. */
@@ -167,7 +172,7 @@ static __always_inline void datagram(struct __sk_buff *skb, struct dns_message *
 	message_handle(number);
 }
 
-static __always_inline void tcp_segment(struct __sk_buff *skb, struct dns_message *message, __u32 number, __u32 offset)
+static __always_inline void tcp_segment(struct __sk_buff *skb, __u32 number, __u32 offset)
 {
 	struct tcp tcp;
 	__u32 payload;
@@ -177,23 +182,17 @@ static __always_inline void tcp_segment(struct __sk_buff *skb, struct dns_messag
 	payload = offset + (tcp.data_offset >> 4) * 4;
 	if (payload >= skb->len)
 		return;
-	segment(skb, message, number, bpf_ntohl(tcp.sequence), payload, skb->len - payload);
+	segment(skb, payload, bpf_ntohl(tcp.sequence), number);
 }
 
 static __always_inline void packet(struct __sk_buff *skb, bool egress)
 {
 	struct dns_message *message;
 	struct ports ports;
-	__u8 protocol = 0;
-	__u32 offset, number;
+	__u32 header = transport(skb), offset = header >> 8, number;
+	__u8 protocol = header;
 	bool to_server;
 
-	if (skb->protocol == bpf_htons(ETH_P_IP))
-		offset = transport_ipv4(skb, &protocol);
-	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		offset = transport_ipv6(skb, &protocol);
-	else
-		return;
 	if (!offset || (protocol != IPPROTO_UDP && protocol != IPPROTO_TCP) || bpf_skb_load_bytes(skb, offset, &ports, sizeof(ports)))
 		return;
 	to_server = is_dns_port(bpf_ntohs(ports.destination));
@@ -221,7 +220,7 @@ static __always_inline void packet(struct __sk_buff *skb, bool egress)
 		datagram(skb, message, number, offset);
 	} else {
 		message->place.transport = TRANSPORT_TCP;
-		tcp_segment(skb, message, number, offset);
+		tcp_segment(skb, number, offset);
 	}
 	message_release(number);
 }

@@ -61,10 +61,16 @@ static __always_inline struct dns_query *query_at(__u64 place, __u32 way)
 	return bpf_map_lookup_elem(&queries, &at);
 }
 
-static __always_inline bool query_insert(struct dns_query *from)
+/* Puts the message's query into the table; 0 if there is no room. */
+__noinline int query_insert(__u32 message_number)
 {
+	struct dns_message *message = message_at(message_number);
+	struct dns_query *from;
 	__u64 key;
 
+	if (!message)
+		return 0;
+	from = &message->query;
 	for (__u32 way = 0; way < WAYS; way++) {
 		struct dns_query *query = query_at(from->place, way);
 
@@ -73,14 +79,14 @@ static __always_inline bool query_insert(struct dns_query *from)
 		__builtin_memcpy((void *)query + 16, (const void *)from + 16, sizeof(*query) - 16);
 		/* Now it can be found. */
 		*(volatile __u64 *)&query->place = from->place;
-		return true;
+		return 1;
 	}
 	key = overflow_key(from->place, from->name, from->record.query_type);
 	from->claims = 1;
 	if (bpf_map_update_elem(&queries_overflow, &key, from, BPF_NOEXIST))
-		return false;
+		return 0;
 	__sync_fetch_and_add(&queries_overflowed, 1);
-	return true;
+	return 1;
 }
 
 static __always_inline bool answers(const struct dns_message *message, const struct dns_query *query)
@@ -95,25 +101,45 @@ static __always_inline bool answers(const struct dns_message *message, const str
 	return message->name == query->name && message->query_type == query->record.query_type && message->query_class == query->record.query_class;
 }
 
-/* The oldest query that the message answers: equal attempts are answered in their order. */
-static __always_inline struct dns_query *query_find(const struct dns_message *message, __u64 place)
-{
-	struct dns_query *oldest = NULL;
+#define WAY_NONE WAYS
 
+/*
+ * The way to the oldest query that the message answers, or WAY_NONE: equal attempts are answered in their order. A number and not the query itself, so
+ * that the verifier has one case to follow behind it.
+ */
+__noinline __u32 query_way(__u32 message_number)
+{
+	struct dns_message *message = message_at(message_number);
+	__u64 place, oldest_ns = UNKNOWN_U64;
+	__u32 found = WAY_NONE;
+
+	if (!message)
+		return WAY_NONE;
+	place = hash_place(&message->place);
 	for (__u32 way = 0; way < WAYS; way++) {
 		struct dns_query *query = query_at(place, way);
 
-		if (query && query->place == place && answers(message, query) && (!oldest || query->asked_ns < oldest->asked_ns))
-			oldest = query;
+		if (!query || query->place != place || query->asked_ns >= oldest_ns || !answers(message, query))
+			continue;
+		found = way;
+		oldest_ns = query->asked_ns;
 	}
-	if (!oldest && queries_overflowed && message->name_length) {
-		__u64 key = overflow_key(place, message->name, message->query_type);
-		struct dns_query *query = bpf_map_lookup_elem(&queries_overflow, &key);
+	return found;
+}
 
-		if (query && query->place == place && answers(message, query))
-			oldest = query;
-	}
-	return oldest;
+static __always_inline struct dns_query *query_find(const struct dns_message *message, __u32 message_number)
+{
+	__u32 way = query_way(message_number);
+	__u64 place = hash_place(&message->place), key;
+	struct dns_query *query;
+
+	if (way != WAY_NONE)
+		return query_at(place, way);
+	if (!queries_overflowed || !message->name_length)
+		return NULL;
+	key = overflow_key(place, message->name, message->query_type);
+	query = bpf_map_lookup_elem(&queries_overflow, &key);
+	return query && query->place == place && answers(message, query) ? query : NULL;
 }
 
 /* Frees what was taken. In the overflow map `claims` stays as it is: the entry goes. */
@@ -179,7 +205,7 @@ static __always_inline void query_begins(struct dns_message *message, __u32 mess
 		return;
 	if (message->egress)
 		lookup_begin(query, sender_of(&query->record, query->cookie));
-	if (query_insert(query))
+	if (query_insert(message_number))
 		return;
 	c = counters();
 	if (c)
@@ -190,7 +216,7 @@ static __always_inline void query_begins(struct dns_message *message, __u32 mess
 #define AGAIN_CODES (1U << 2 | 1U << 4 | 1U << 5)
 
 /* `closed`: the answer came to a socket that was closed. */
-static __always_inline void query_ends(struct dns_message *message, bool closed)
+static __always_inline void query_ends(struct dns_message *message, __u32 message_number, bool closed)
 {
 	struct dns_query *query;
 	struct dns_query_record *record;
@@ -198,7 +224,7 @@ static __always_inline void query_ends(struct dns_message *message, bool closed)
 	bool truncated = message->header_flags & DNS_FLAG_TC, late = closed;
 
 	message->place.side = message->egress ? SIDE_RESOLVER : SIDE_CLIENT;
-	query = query_find(message, hash_place(&message->place));
+	query = query_find(message, message_number);
 	if (!query || !take(&query->claims)) {
 		c = counters();
 		if (c && !closed)
@@ -240,7 +266,7 @@ __noinline int message_handle(__u32 message_number)
 	if (verdict == MESSAGE_QUERY && message->to_server) {
 		query_begins(message, message_number);
 	} else if (verdict == MESSAGE_ANSWER && !message->to_server) {
-		query_ends(message, false);
+		query_ends(message, message_number, false);
 	} else if (verdict == MESSAGE_MALFORMED) {
 		c = counters();
 		if (c)

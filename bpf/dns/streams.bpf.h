@@ -24,16 +24,27 @@ struct {
 	__type(value, struct dns_stream);
 } streams SEC(".maps");
 
-static __always_inline struct dns_stream *stream_find(__u64 cookie)
+/* Its place, or STREAM_NONE: a number, so that the verifier has one case to follow behind it. */
+#define STREAM_NONE (STREAM_SETS * WAYS)
+__noinline __u32 stream_number(__u64 cookie)
 {
+	__u32 found = STREAM_NONE;
+
 	for (__u32 way = 0; way < WAYS; way++) {
 		__u32 at = (cookie % STREAM_SETS) * WAYS + way;
 		struct dns_stream *stream = bpf_map_lookup_elem(&streams, &at);
 
 		if (stream && stream->cookie == cookie)
-			return stream;
+			found = at;
 	}
-	return NULL;
+	return found;
+}
+
+static __always_inline struct dns_stream *stream_find(__u64 cookie)
+{
+	__u32 number = stream_number(cookie);
+
+	return number == STREAM_NONE ? NULL : bpf_map_lookup_elem(&streams, &number);
 }
 
 static __always_inline struct dns_stream *stream_make(__u64 cookie)
@@ -163,25 +174,31 @@ static __always_inline void stream_lose(struct dns_stream_half *half)
 	half->lost = 1;
 }
 
-static __always_inline void segment(struct __sk_buff *skb, struct dns_message *message, __u32 number, __u32 sequence, __u32 offset, __u32 length)
+/* Takes a segment whose payload is at `offset`. */
+__noinline int segment(struct __sk_buff *skb, __u32 offset, __u32 sequence, __u32 message_number)
 {
-	bool egress = message->egress;
-	struct dns_stream *stream = stream_find(message->cookie);
+	struct dns_message *message = message_at(message_number);
+	__u32 length = skb->len - offset, seen;
 	struct dns_stream_half *half;
-	__u32 seen;
+	struct dns_stream *stream;
+	bool egress;
 
+	if (!message)
+		return 0;
+	egress = message->egress;
+	stream = stream_find(message->cookie);
 	if (!stream && at_beginning(skb, sequence, egress))
 		stream = stream_make(message->cookie);
 	if (!stream)
-		return;
+		return 0;
 	stream->used_ns = message->now_ns;
 	half = &stream->halves[egress & 1];
 	if (half->lost)
-		return;
+		return 0;
 	if (!half->followed) {
 		if (!at_beginning(skb, sequence, egress)) {
 			stream_lose(half);
-			return;
+			return 0;
 		}
 		half->followed = 1;
 		half->next_sequence = sequence;
@@ -190,16 +207,16 @@ static __always_inline void segment(struct __sk_buff *skb, struct dns_message *m
 	seen = half->next_sequence - sequence;
 	if ((__s32)seen < 0) {
 		stream_lose(half);
-		return;
+		return 0;
 	}
 	/* Retransmitted, wholly or in part. */
 	if (seen >= length)
-		return;
+		return 0;
 	offset += seen;
 	length -= seen;
 	half->next_sequence += length;
 	for (__u32 step = 0; step < STREAM_STEPS_MAX && length; step++) {
-		__u32 part = stream_step(skb, offset, length, number);
+		__u32 part = stream_step(skb, offset, length, message_number);
 
 		if (!part || part > length)
 			break;
@@ -208,6 +225,7 @@ static __always_inline void segment(struct __sk_buff *skb, struct dns_message *m
 	}
 	if (length)
 		stream_lose(half);
+	return 0;
 }
 
 #endif

@@ -12,6 +12,7 @@
 /* Run times are kept while this descriptor is open, or the sysctl is set. */
 static int statistics = -1;
 static __u64 sample_ns, since_ns, sampled_ns;
+static __u64 unloaded_run_time, unloaded_run_count;
 static bool attached, sample_begun;
 
 static bool run_times_are_kept(void)
@@ -60,15 +61,8 @@ void cost_detaching(void)
 	attached = false;
 }
 
-void cost_append(struct json *json, struct bpf_program *const programs[], size_t count)
+static void add_run_times(struct bpf_program *const programs[], size_t count, __u64 *run_time, __u64 *run_count)
 {
-	__u64 run_time = 0, run_count = 0;
-
-	advance();
-	if (!sampled_ns) {
-		json_format(json, "\"bpf\":{\"runTimeNs\":null,\"runCount\":null,\"sampledNs\":null}");
-		return;
-	}
 	for (size_t i = 0; i < count; i++) {
 		int program = bpf_program__fd(programs[i]);
 		struct bpf_prog_info info = {};
@@ -76,8 +70,25 @@ void cost_append(struct json *json, struct bpf_program *const programs[], size_t
 
 		if (program < 0 || bpf_obj_get_info_by_fd(program, &info, &size))
 			continue;
-		run_time += info.run_time_ns;
-		run_count += info.run_cnt;
+		*run_time += info.run_time_ns;
+		*run_count += info.run_cnt;
 	}
+}
+
+void cost_unloading(struct bpf_program *const programs[], size_t count)
+{
+	add_run_times(programs, count, &unloaded_run_time, &unloaded_run_count);
+}
+
+void cost_append(struct json *json, struct bpf_program *const programs[], size_t count)
+{
+	__u64 run_time = unloaded_run_time, run_count = unloaded_run_count;
+
+	advance();
+	if (!sampled_ns) {
+		json_format(json, "\"bpf\":{\"runTimeNs\":null,\"runCount\":null,\"sampledNs\":null}");
+		return;
+	}
+	add_run_times(programs, count, &run_time, &run_count);
 	json_format(json, "\"bpf\":{\"runTimeNs\":%llu,\"runCount\":%llu,\"sampledNs\":%llu}", run_time, run_count, sampled_ns);
 }

@@ -14,6 +14,8 @@
  */
 void cost_attached(__u32 sample_seconds);
 void cost_detaching(void);
+/* The programs are about to be unloaded, and the kernel forgets their run times: keeps them. */
+void cost_unloading(struct bpf_program *const programs[], size_t count);
 /* Appends the member "bpf": cumulative, null as long as nothing was measured. */
 void cost_append(struct json *json, struct bpf_program *const programs[], size_t count);
 

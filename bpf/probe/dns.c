@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "clock.h"
+#include "cost.h"
 #include "../dns.h"
 #include "dns.skel.h"
 #include "filter.h"
@@ -332,6 +333,7 @@ static void detach_and_settle(void)
 	counters = object_counters(skeleton->maps.counts);
 	add_counters(&earlier, &counters);
 	attached = false;
+	cost_unloading(programs, HOOK_COUNT);
 	unload();
 }
 
