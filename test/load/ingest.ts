@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { BenchAgent } from './lib/bench-agent.ts';
 import { startStack } from './lib/stack.ts';
-import { SyntheticBatches } from './lib/synthetic-batches.ts';
+import { SYNTHETIC_KINDS, SyntheticBatches, type SyntheticKind } from './lib/synthetic-batches.ts';
 
 const TARGET_RATIO = 0.8;
 
@@ -21,18 +21,20 @@ const { values: options } = parseArgs({
     rows: { type: 'string', default: '500000' },
     batch: { type: 'string', default: '1000' },
     agents: { type: 'string', default: '8' },
+    kind: { type: 'string', default: 'handshake' },
     help: { type: 'boolean', default: false },
   },
 });
 if (options.help) {
   console.log(
-    'npm run bench:ingest -- [--rounds 5] [--rows 500000 per round] [--batch 1000 rows] [--agents 8]',
+    'npm run bench:ingest -- [--rounds 5] [--rows 500000 per round] [--batch 1000 rows] [--agents 8] [--kind handshake|dns_query]',
   );
   process.exit(0);
 }
 const rounds = positive('rounds');
 const rowsPerBatch = positive('batch');
 const agentCount = positive('agents');
+const table = syntheticKind();
 const batchesPerRound = Math.ceil(positive('rows') / rowsPerBatch);
 const rowsPerRound = batchesPerRound * rowsPerBatch;
 
@@ -43,11 +45,15 @@ const agents: BenchAgent[] = [];
 try {
   const token = await stack.joinToken(agentCount);
   for (let i = 0; i < agentCount; i++) agents.push(await BenchAgent.connect(stack.grpcTarget, token));
-  const batches = new SyntheticBatches(rowsPerBatch, Buffer.from(randomUUID().replaceAll('-', ''), 'hex'));
+  const batches = new SyntheticBatches(
+    table,
+    rowsPerBatch,
+    Buffer.from(randomUUID().replaceAll('-', ''), 'hex'),
+  );
 
   await ingest(Math.min(100, batchesPerRound), batches);
   console.log(
-    `${rowsPerRound} rows per round, ${rowsPerBatch} per batch, ${agentCount} agents, ${cpus().length} CPUs\n`,
+    `${rowsPerRound} rows of ${table} per round, ${rowsPerBatch} per batch, ${agentCount} agents, ${cpus().length} CPUs\n`,
   );
   console.log('round   synscope rows/s   psql COPY rows/s   ratio   control plane CPU µs/row');
   const results: { synscope: number; psql: number; ratio: number }[] = [];
@@ -56,12 +62,12 @@ try {
     const cpuBefore = await cpuSeconds(stack.controlPlane.pid);
     const synscope = rowsPerRound / (await seconds(() => ingest(batchesPerRound, batches)));
     const cpuPerRow = ((await cpuSeconds(stack.controlPlane.pid)) - cpuBefore) / rowsPerRound;
-    const stored = Number(await psql('SELECT count(*) FROM handshake'));
+    const stored = Number(await psql(`SELECT count(*) FROM ${table}`));
     if (stored !== rowsPerRound) throw new Error(`${stored} rows are stored, not ${rowsPerRound}`);
-    await psql(`\\copy (select * from handshake) to '${copyFile}' (format binary)`);
+    await psql(`\\copy (select * from ${table}) to '${copyFile}' (format binary)`);
     await empty();
     const copied =
-      rowsPerRound / (await seconds(() => psql(`\\copy handshake from '${copyFile}' (format binary)`)));
+      rowsPerRound / (await seconds(() => psql(`\\copy ${table} from '${copyFile}' (format binary)`)));
     results.push({ synscope, psql: copied, ratio: synscope / copied });
     console.log(
       `${String(round).padStart(5)}${thousands(synscope, 18)}${thousands(copied, 19)}${(synscope / copied).toFixed(2).padStart(8)}${(cpuPerRow * 1e6).toFixed(2).padStart(20)}`,
@@ -87,7 +93,7 @@ async function ingest(count: number, batches: SyntheticBatches): Promise<void> {
 
 /** The same start for both: empty tables, and nothing left to be written back. */
 async function empty(): Promise<void> {
-  await psql('TRUNCATE handshake');
+  await psql(`TRUNCATE ${table}`);
   await psql('CHECKPOINT');
 }
 
@@ -133,5 +139,12 @@ function positive(name: 'rounds' | 'rows' | 'batch' | 'agents'): number {
   console.error(
     `--${name} takes a whole number of at least 1${name === 'batch' ? ' and at most 4096' : ''}, not ${options[name]}`,
   );
+  return process.exit(2);
+}
+
+function syntheticKind(): SyntheticKind {
+  const kind = SYNTHETIC_KINDS.find((known) => known === options.kind);
+  if (kind) return kind;
+  console.error(`--kind takes ${SYNTHETIC_KINDS.join(' or ')}, not ${options.kind}`);
   return process.exit(2);
 }
