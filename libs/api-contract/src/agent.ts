@@ -9,8 +9,8 @@ export const agentStatusSchema = z.enum(['online', 'offline'], 'expected online 
 
 export const capabilitySchema = z
   .strictObject({
-    name: z.string().meta({ example: 'tcp_handshake.server' }),
-    available: z.boolean(),
+    name: z.string().meta({ description: 'What it is about.', example: 'tcp_handshake.server' }),
+    available: z.boolean().meta({ description: 'Whether it can be measured there.' }),
     detail: z
       .string()
       .meta({ description: 'Why not, or what is inexact on this host; empty if all is well.' }),
@@ -26,8 +26,8 @@ export const agentCostSchema = z
     }),
     bpfRunCount: measured().meta({ description: 'How often they ran in that time.' }),
     bpfSampledNs: measured().meta({ description: 'Over how long both were sampled, nanoseconds.' }),
-    agentResidentBytes: measured(),
-    probeResidentBytes: measured(),
+    agentResidentBytes: measured().meta({ description: 'Memory of the agent, bytes.' }),
+    probeResidentBytes: measured().meta({ description: 'Memory of its probe, bytes.' }),
     agentCpuUs: measured().meta({ description: 'User and system time since its start, microseconds.' }),
     probeCpuUs: measured().meta({ description: 'User and system time since its start, microseconds.' }),
   })
@@ -38,20 +38,26 @@ export const agentSchema = z
   .strictObject({
     id: identifierOutputSchema,
     hostname: z.string().meta({ description: 'What the host calls itself.' }),
-    status: agentStatusSchema,
-    labels: z.record(z.string(), z.string()),
-    agentVersion: z.string().nullable(),
+    status: agentStatusSchema.meta({ description: 'Whether it is connected.' }),
+    labels: z.record(z.string(), z.string()).meta({ description: 'What selectors are matched with.' }),
+    agentVersion: z.string().nullable().meta({ description: 'Null before it has first connected.' }),
     kernel: z.string().nullable().meta({ description: 'As `uname -r`.', example: '6.1.0-32-amd64' }),
     architecture: z.string().nullable().meta({ description: 'As `uname -m`.', example: 'x86_64' }),
-    capabilities: z.array(capabilitySchema),
+    capabilities: z
+      .array(capabilitySchema)
+      .meta({ description: 'What it can measure on its host, and how exactly.' }),
     enrolledAt: timestampSchema,
-    lastSeenAt: timestampSchema.nullable(),
-    revokedAt: timestampSchema.nullable(),
+    lastSeenAt: timestampSchema
+      .nullable()
+      .meta({ description: 'Its last sign of life; null before the first.' }),
+    revokedAt: timestampSchema
+      .nullable()
+      .meta({ description: 'Since when it is shut out; null if it is not.' }),
     clockOffsetUs: z.int().nullable().meta({
       description:
         'Its clock less the control plane’s, as its last heartbeat arrived, microseconds; the way here is in it.',
     }),
-    cost: agentCostSchema.nullable(),
+    cost: agentCostSchema.nullable().meta({ description: 'Null before it has told.' }),
     loss: lossSchema,
   })
   .meta({ id: 'Agent' });
@@ -74,7 +80,9 @@ export type AgentUpdate = z.output<typeof agentUpdateSchema>;
 export const agentListQuerySchema = z.strictObject({
   ...pageQuery,
   selector: selectorTextSchema.optional(),
-  status: agentStatusSchema.optional(),
+  status: agentStatusSchema
+    .optional()
+    .meta({ description: 'Only those that are connected, or only the others.' }),
   includeRevoked: queryBoolean()
     .default(false)
     .meta({ description: 'Whether revoked agents are listed too.' }),

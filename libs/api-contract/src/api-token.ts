@@ -33,10 +33,10 @@ export type ApiTokenCreate = z.output<typeof apiTokenCreateSchema>;
 
 const apiTokenFields = {
   id: identifierOutputSchema,
-  name: z.string(),
+  name: z.string().meta({ description: 'Who or what uses it.' }),
   role: roleSchema,
   createdAt: timestampSchema,
-  expiresAt: timestampSchema.nullable(),
+  expiresAt: timestampSchema.nullable().meta({ description: 'Null for a token that does not expire.' }),
   lastUsedAt: timestampSchema.nullable().meta({ description: 'To the minute.' }),
 };
 export const apiTokenSchema = z.strictObject(apiTokenFields).meta({ id: 'ApiToken' });

@@ -7,11 +7,21 @@ export const auditEventSchema = z
   .strictObject({
     id: identifierOutputSchema,
     occurredAt: timestampSchema,
-    actor: z.strictObject({ tokenId: z.string().nullable(), name: z.string() }).meta({
-      description: 'Whose token it was; `tokenId` is null for what the control plane did by itself.',
-    }),
+    actor: z
+      .strictObject({
+        tokenId: z.string().nullable().meta({ description: 'Id of the API token.' }),
+        name: z.string().meta({ description: 'Name of the token at that time.' }),
+      })
+      .meta({
+        description: 'Whose token it was; `tokenId` is null for what the control plane did by itself.',
+      }),
     action: z.string().meta({ description: 'What was done.', example: 'api_token.create' }),
-    resource: z.strictObject({ kind: z.string(), id: z.string().nullable() }),
+    resource: z
+      .strictObject({
+        kind: z.string().meta({ description: 'What kind of thing it is.', example: 'agent' }),
+        id: z.string().nullable().meta({ description: 'Null where there is none.' }),
+      })
+      .meta({ description: 'What it was done to.' }),
     detail: z
       .record(z.string(), z.unknown())
       .meta({ description: 'Depends on the action. Never holds a secret.' }),
@@ -23,9 +33,13 @@ export const auditEventListQuerySchema = z.strictObject({
   ...pageQuery,
   since: timeExpressionSchema.optional(),
   until: timeExpressionSchema.optional(),
-  action: z.string().max(100).optional(),
+  action: z
+    .string()
+    .max(100)
+    .optional()
+    .meta({ description: 'Exactly this action.', example: 'agent.revoke' }),
   tokenId: identifierSchema.optional(),
-  resourceId: z.string().max(100).optional(),
+  resourceId: z.string().max(100).optional().meta({ description: 'Done to what has this id.' }),
 });
 export type AuditEventListQuery = z.output<typeof auditEventListQuerySchema>;
 export const auditEventListSchema = listSchema('AuditEventList', auditEventSchema);

@@ -44,7 +44,7 @@ export const dnsQuerySchema = z
       description:
         '`client`: the host that asked, query out to answer in. `resolver`: the host that was asked, query in to answer out.',
     }),
-    transport: z.enum(DNS_TRANSPORTS),
+    transport: z.enum(DNS_TRANSPORTS).meta({ description: 'Of the query and its answer.' }),
     client: endpointSchema,
     server: endpointSchema,
     process: recordFields.process,
@@ -103,7 +103,12 @@ const filterFields = {
     description:
       'Waited for at least this long, in milliseconds with decimals. An unanswered query was waited for until it was given up, so these pass. From 20 on, an index answers.',
   }),
-  outcome: queryList(oneOf(DNS_OUTCOMES)).optional(),
+  outcome: queryList(oneOf(DNS_OUTCOMES))
+    .optional()
+    .meta({
+      description: `How it ended: any of ${DNS_OUTCOMES.join(', ')}, separated by commas.`,
+      example: 'late,unanswered',
+    }),
   queryName: queryList(queryNameSchema, 64).optional().meta({
     description:
       'Exactly these names, separated by commas, in presentation format: any case, with or without the final dot, international names too. A comma within a name is `\\044`.',
@@ -130,8 +135,14 @@ const filterFields = {
     description: 'Address or prefix of who asked.',
     example: '192.0.2.0/24',
   }),
-  side: queryList(oneOf(DNS_SIDES)).optional(),
-  transport: queryList(oneOf(DNS_TRANSPORTS)).optional(),
+  side: queryList(oneOf(DNS_SIDES)).optional().meta({
+    description: 'Seen where it was asked (`client`), or where it was answered (`resolver`).',
+    example: 'client',
+  }),
+  transport: queryList(oneOf(DNS_TRANSPORTS)).optional().meta({
+    description: 'By `udp` or `tcp`.',
+    example: 'tcp',
+  }),
   lookupId: z
     .string()
     .regex(/^[0-9a-fA-F]{13}$/, 'expected 13 hexadecimal digits')

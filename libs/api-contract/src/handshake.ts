@@ -44,12 +44,14 @@ const handshakeFields = {
   agentId: recordFields.agentId,
   hostname: recordFields.hostname,
   sessionIds: recordFields.sessionIds,
-  role: z.enum(HANDSHAKE_ROLES),
+  role: z.enum(HANDSHAKE_ROLES).meta({
+    description: '`client`: the host that began the connection; `server`: the one that accepted it.',
+  }),
   outcome: z.enum(HANDSHAKE_OUTCOMES).meta({
     description:
       '`refused`: RST in answer to the SYN; `timed_out`: the kernel gave up; `unreachable`: ICMP, or no route; `aborted`: the application gave up before an answer; `reset`: RST after the first answer.',
   }),
-  family: z.enum(['ipv4', 'ipv6']),
+  family: z.enum(['ipv4', 'ipv6']).meta({ description: 'Of the addresses.' }),
   local: endpointSchema,
   remote: endpointSchema,
   process: recordFields.process,
@@ -57,8 +59,8 @@ const handshakeFields = {
     description:
       'Client: SYN_SENT to ESTABLISHED or to the failure. Server: SYN_RECV to ESTABLISHED; null on the SYN-cookie path and for what was never completed.',
   }),
-  synRetransmits: countSchema.nullable(),
-  synAckRetransmits: countSchema.nullable(),
+  synRetransmits: countSchema.nullable().meta({ description: 'SYNs sent again; null is not known.' }),
+  synAckRetransmits: countSchema.nullable().meta({ description: 'SYN-ACKs sent again; null is not known.' }),
   srttUs: microsecondsSchema
     .nullable()
     .meta({ description: 'The kernel’s smoothed round-trip time at that moment.' }),
@@ -80,21 +82,29 @@ export type Handshake = z.output<typeof handshakeSchema>;
 
 const peerSchema = z
   .strictObject({
-    handshakeId: z.guid(),
-    agentId: z.guid(),
-    hostname: z.string().nullable(),
-    match: z.enum(['exact', 'probable']),
+    handshakeId: z.guid().meta({ description: 'Its id.' }),
+    agentId: z.guid().meta({ description: 'The agent that observed it.' }),
+    hostname: z.string().nullable().meta({ description: 'Of that agent.' }),
+    match: z.enum(['exact', 'probable']).meta({
+      description: '`exact`: by both initial sequence numbers.',
+    }),
   })
   .meta({ id: 'HandshakePeer', description: 'The record of the other end.' });
 
-const breakdownPartSchema = z.strictObject({ us: microsecondsSchema.nullable(), derivedFrom: z.string() });
+const breakdownPart = (description: string) =>
+  z
+    .strictObject({
+      us: microsecondsSchema.nullable().meta({ description: 'Microseconds; null is not known.' }),
+      derivedFrom: z.string().meta({ description: 'What it was computed from.' }),
+    })
+    .meta({ description });
 const breakdownSchema = z
   .strictObject({
-    networkRoundTrip: breakdownPartSchema,
-    lostSynWait: breakdownPartSchema,
-    lostSynAckWait: breakdownPartSchema,
-    serverQueue: breakdownPartSchema,
-    acceptWait: breakdownPartSchema,
+    networkRoundTrip: breakdownPart('On the way there and back.'),
+    lostSynWait: breakdownPart('Until a lost SYN was sent again.'),
+    lostSynAckWait: breakdownPart('Until a lost SYN-ACK was sent again.'),
+    serverQueue: breakdownPart('In the queues of the server.'),
+    acceptWait: breakdownPart('From ESTABLISHED to the return of accept().'),
   })
   .meta({ id: 'HandshakeBreakdown', description: 'Where the time went, from the records of both ends.' });
 
@@ -113,11 +123,28 @@ const filterFields = {
     description:
       'Least `latencyUs`, in milliseconds with decimals. What has no latency is left out. From 20 on, an index answers.',
   }),
-  role: queryList(oneOf(HANDSHAKE_ROLES)).optional(),
-  outcome: queryList(oneOf(HANDSHAKE_OUTCOMES)).optional(),
-  remoteAddress: addressOrPrefixSchema.optional(),
-  remotePort: queryList(queryPort()).optional(),
-  localPort: queryList(queryPort()).optional(),
+  role: queryList(oneOf(HANDSHAKE_ROLES)).optional().meta({
+    description: 'Of the observing host: `client`, `server`.',
+    example: 'client',
+  }),
+  outcome: queryList(oneOf(HANDSHAKE_OUTCOMES))
+    .optional()
+    .meta({
+      description: `How it ended: any of ${HANDSHAKE_OUTCOMES.join(', ')}, separated by commas.`,
+      example: 'timed_out,refused',
+    }),
+  remoteAddress: addressOrPrefixSchema.optional().meta({
+    description: 'Address or prefix of the peer.',
+    example: '192.0.2.0/24',
+  }),
+  remotePort: queryList(queryPort()).optional().meta({
+    description: 'Ports of the peer, separated by commas.',
+    example: '443',
+  }),
+  localPort: queryList(queryPort()).optional().meta({
+    description: 'Ports of the observing host, separated by commas.',
+    example: '5432',
+  }),
 };
 
 export const handshakeFilterSchema = z.strictObject(filterFields);
@@ -185,10 +212,17 @@ export type HandshakeHeatmapQuery = z.output<typeof handshakeHeatmapQuerySchema>
 
 export const handshakeHeatmapSchema = z
   .strictObject({
-    stepSeconds: z.int(),
-    buckets: z.array(z.strictObject({ fromUs: microsecondsSchema, untilUs: microsecondsSchema })).meta({
-      description: 'Latency of each bucket, ascending; `untilUs` is outside. Only the range that occurs.',
-    }),
+    stepSeconds: z.int().meta({ description: 'Width of a step, seconds.' }),
+    buckets: z
+      .array(
+        z.strictObject({
+          fromUs: microsecondsSchema.meta({ description: 'Least latency, inclusive.' }),
+          untilUs: microsecondsSchema.meta({ description: 'Where the next begins.' }),
+        }),
+      )
+      .meta({
+        description: 'Latency of each bucket, ascending; `untilUs` is outside. Only the range that occurs.',
+      }),
     items: z
       .array(
         z.strictObject({

@@ -36,9 +36,9 @@ export type JoinTokenCreate = z.output<typeof joinTokenCreateSchema>;
 
 const joinTokenFields = {
   id: identifierOutputSchema,
-  name: z.string(),
-  labels: z.record(z.string(), z.string()),
-  maxUses: z.int(),
+  name: z.string().meta({ description: 'What it is for.' }),
+  labels: z.record(z.string(), z.string()).meta({ description: 'Labels of every agent that joins with it.' }),
+  maxUses: z.int().meta({ description: 'How many agents may join with it.' }),
   uses: z.int().meta({ description: 'How many agents have joined with it.' }),
   createdAt: timestampSchema,
   expiresAt: timestampSchema,

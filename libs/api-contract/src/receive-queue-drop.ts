@@ -46,13 +46,22 @@ export type ReceiveQueueDrop = z.output<typeof receiveQueueDropSchema>;
 
 const filterFields = {
   ...recordFilterFields,
-  side: queryList(oneOf(DNS_SIDES)).optional(),
-  cause: queryList(oneOf(RECEIVE_QUEUE_DROP_CAUSES)).optional(),
+  side: queryList(oneOf(DNS_SIDES)).optional().meta({
+    description: 'Of sockets on which queries are received (`resolver`), or answers (`client`).',
+    example: 'resolver',
+  }),
+  cause: queryList(oneOf(RECEIVE_QUEUE_DROP_CAUSES)).optional().meta({
+    description: 'What had no room: `buffer_full`, `memory_limit`.',
+    example: 'buffer_full',
+  }),
   localAddress: addressOrPrefixSchema.optional().meta({
     description: 'Address or prefix that the socket is bound to.',
     example: '192.0.2.53',
   }),
-  localPort: queryList(queryPort()).optional().meta({ example: '53' }),
+  localPort: queryList(queryPort()).optional().meta({
+    description: 'Ports that the socket is bound to, separated by commas.',
+    example: '53',
+  }),
 };
 const receiveQueueDropFilterSchema = z.strictObject(filterFields);
 export type ReceiveQueueDropFilter = z.output<typeof receiveQueueDropFilterSchema>;

@@ -46,13 +46,19 @@ const specFields = {
 
 export const traceSessionCreateSchema = z
   .strictObject({
-    name: z.string().trim().min(1).max(200).nullable().default(null).meta({ example: 'slow checkout' }),
+    name: z.string().trim().min(1).max(200).nullable().default(null).meta({
+      description: 'For people; need not be unique.',
+      example: 'slow checkout',
+    }),
     ...specFields,
   })
   .meta({ id: 'TraceSessionCreate' });
 export type TraceSessionCreate = z.output<typeof traceSessionCreateSchema>;
 
-export const traceSessionSpecSchema = z.strictObject(specFields).meta({ id: 'TraceSessionSpec' });
+export const traceSessionSpecSchema = z.strictObject(specFields).meta({
+  id: 'TraceSessionSpec',
+  description: 'What was asked for, with its defaults filled in.',
+});
 export type TraceSessionSpec = z.output<typeof traceSessionSpecSchema>;
 
 export const SESSION_STATES = ['pending', 'running', 'completed', 'stopped', 'failed'] as const;
@@ -74,7 +80,7 @@ export const targetCountsSchema = z
     failed: count('Could not run it; `GET /trace-sessions/{id}/targets` says why.'),
     offline: count('Not connected, and not done with it.'),
   })
-  .meta({ id: 'TargetCounts' });
+  .meta({ id: 'TargetCounts', description: 'How many agents are how far with it.' });
 export type TargetCounts = z.output<typeof targetCountsSchema>;
 
 const recordCountsSchema = z.partialRecord(z.enum(PROBES), z.int().min(0)).meta({
@@ -86,14 +92,14 @@ export type RecordCounts = z.output<typeof recordCountsSchema>;
 export const traceSessionSchema = z
   .strictObject({
     id: identifierOutputSchema,
-    name: z.string().nullable(),
+    name: z.string().nullable().meta({ description: 'For people.' }),
     state: sessionStateSchema,
     message: z.string().nullable().meta({ description: 'What the state alone does not say, for people.' }),
     spec: traceSessionSpecSchema,
     createdAt: timestampSchema,
     startedAt: timestampSchema.nullable().meta({ description: 'When the first agent began.' }),
     endsAt: timestampSchema.meta({ description: 'When it ends by itself.' }),
-    endedAt: timestampSchema.nullable(),
+    endedAt: timestampSchema.nullable().meta({ description: 'When it ended; null while it is open.' }),
     targets: targetCountsSchema,
     recordCounts: recordCountsSchema,
     loss: lossSchema,
@@ -120,7 +126,10 @@ export type TraceSessionGetQuery = z.output<typeof traceSessionGetQuerySchema>;
 
 export const traceSessionListQuerySchema = z.strictObject({
   ...pageQuery,
-  state: queryList(z.enum(SESSION_STATES), SESSION_STATES.length).optional(),
+  state: queryList(oneOf(SESSION_STATES), SESSION_STATES.length).optional().meta({
+    description: 'In one of these states, separated by commas.',
+    example: 'pending,running',
+  }),
 });
 export type TraceSessionListQuery = z.output<typeof traceSessionListQuerySchema>;
 export const traceSessionListSchema = listSchema('TraceSessionList', traceSessionSchema);
@@ -128,17 +137,23 @@ export const traceSessionListSchema = listSchema('TraceSessionList', traceSessio
 export const matchedAgentSchema = z
   .strictObject({
     agentId: identifierOutputSchema,
-    hostname: z.string(),
-    status: z.enum(['online', 'offline']),
-    labels: z.record(z.string(), z.string()),
+    hostname: z.string().meta({ description: 'As the agent reports it.' }),
+    status: z.enum(['online', 'offline']).meta({ description: 'Whether it is connected.' }),
+    labels: z.record(z.string(), z.string()).meta({ description: 'What the selector is matched with.' }),
   })
   .meta({ id: 'MatchedAgent' });
 
 export const traceSessionDryRunSchema = z
   .strictObject({
-    dryRun: z.literal(true),
+    dryRun: z.literal(true).meta({ description: 'Nothing was started.' }),
     spec: traceSessionSpecSchema,
-    targets: z.strictObject({ matched: z.int().min(0), online: z.int().min(0), offline: z.int().min(0) }),
+    targets: z
+      .strictObject({
+        matched: count('Agents that the selector matches.'),
+        online: count('Of those, connected.'),
+        offline: count('Of those, not connected; they would begin when they are back.'),
+      })
+      .meta({ description: 'How many agents it would run on.' }),
     agents: z.array(matchedAgentSchema).meta({ description: 'The first 1,000 of them, online ones first.' }),
   })
   .meta({ id: 'TraceSessionDryRun' });
@@ -148,23 +163,26 @@ export const TARGET_STATES = ['pending', 'running', 'done', 'failed', 'offline']
 export const sessionTargetSchema = z
   .strictObject({
     agentId: identifierOutputSchema,
-    hostname: z.string(),
-    state: z.enum(TARGET_STATES),
+    hostname: z.string().meta({ description: 'As the agent reports it.' }),
+    state: z.enum(TARGET_STATES).meta({ description: 'As in the counts of the session’s `targets`.' }),
     hooks: z
       .array(z.string())
       .meta({ description: 'What the probe has attached for it.', example: ['cgroup_sockops'] }),
-    error: z.string().nullable(),
+    error: z.string().nullable().meta({ description: 'Why it failed; null if it did not.' }),
     recordCount: z.int().min(0).meta({ description: 'Records handed over, of all probes.' }),
     recordCounts: recordCountsSchema,
-    startedAt: timestampSchema.nullable(),
-    endedAt: timestampSchema.nullable(),
+    startedAt: timestampSchema.nullable().meta({ description: 'When it began; null if it has not.' }),
+    endedAt: timestampSchema.nullable().meta({ description: 'When it ended; null if it has not.' }),
   })
   .meta({ id: 'SessionTarget' });
 export type SessionTarget = z.output<typeof sessionTargetSchema>;
 
 export const sessionTargetListQuerySchema = z.strictObject({
   ...pageQuery,
-  state: queryList(z.enum(TARGET_STATES), TARGET_STATES.length).optional(),
+  state: queryList(oneOf(TARGET_STATES), TARGET_STATES.length).optional().meta({
+    description: 'In one of these states, separated by commas.',
+    example: 'failed',
+  }),
 });
 export type SessionTargetListQuery = z.output<typeof sessionTargetListQuerySchema>;
 export const sessionTargetListSchema = listSchema('SessionTargetList', sessionTargetSchema);

@@ -20,6 +20,27 @@ interface Operation {
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>;
 }
 
+interface Schema {
+  readonly $ref?: string;
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+}
+
+/** A field may leave the word to the schema that it refers to. */
+function undescribedFields(
+  schema: Schema,
+  path: string,
+  schemas: Readonly<Record<string, Schema>>,
+): string[] {
+  const own = Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const named = schemas[field.$ref?.split('/').at(-1) ?? ''];
+    const lacking = field.description || named?.description ? [] : [`${path}.${name}`];
+    return [...lacking, ...undescribedFields(field, `${path}.${name}`, schemas)];
+  });
+  return schema.items ? [...own, ...undescribedFields(schema.items, `${path}[]`, schemas)] : own;
+}
+
 const PUBLIC = ['GET /healthz', 'GET /metrics', 'GET /readyz'];
 
 describe('the OpenAPI document', () => {
@@ -80,6 +101,19 @@ describe('the OpenAPI document', () => {
     );
     expect(lacking.map(({ name }) => name)).toEqual([]);
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
+  });
+
+  it('says of every parameter and of every field what it is', () => {
+    const unnamed = operations.flatMap(({ name, operation }) =>
+      (operation.parameters ?? [])
+        .filter(({ description = '' }) => description === '' || description.startsWith('One or more values'))
+        .map((parameter) => `${name} ${parameter.name}`),
+    );
+    const { schemas } = JSON.parse(text).components;
+    const fields = Object.entries<Schema>(schemas).flatMap(([name, schema]) =>
+      undescribedFields(schema, name, schemas),
+    );
+    expect([...unnamed, ...fields]).toEqual([]);
   });
 
   it('says which routes need no token, and these are few', () => {

@@ -24,5 +24,8 @@ export const portSchema = z
 
 /** One end of a connection, in an answer. */
 export const endpointSchema = z
-  .strictObject({ address: z.string(), port: portSchema })
+  .strictObject({
+    address: z.string().meta({ description: 'IPv4 or IPv6.', example: '192.0.2.7' }),
+    port: portSchema.meta({ description: '0–65535.', example: 443 }),
+  })
   .meta({ id: 'Endpoint', description: 'One end of a connection.' });

@@ -21,8 +21,8 @@ export const pageQuery = {
 /** Records that were offered but are not in the store, within one interval. */
 export const lossIntervalSchema = z
   .strictObject({
-    agentId: z.string().nullable(),
-    cause: z.string(),
+    agentId: z.string().nullable().meta({ description: 'Whose agent’s; null is not known.' }),
+    cause: z.string().meta({ description: 'Where they were lost.', example: 'ring_full' }),
     probe: z.string().nullable().meta({
       description:
         'Whose records; null for batches that never came, which could have held records of any probe.',
@@ -39,7 +39,12 @@ export const lossIntervalSchema = z
   .meta({ id: 'LossInterval' });
 
 export const lossSchema = z
-  .strictObject({ records: z.int().min(0), intervals: z.array(lossIntervalSchema) })
+  .strictObject({
+    records: z.int().min(0).meta({ description: 'How many, as far as it is known.' }),
+    intervals: z
+      .array(lossIntervalSchema)
+      .meta({ description: 'When, where and why; the newest 100, or the largest.' }),
+  })
   .meta({
     id: 'Loss',
     description: 'Counted loss that touches this answer: records that were offered but are not stored.',
@@ -53,7 +58,7 @@ export const NO_LOSS: Loss = { records: 0, intervals: [] };
 export function listSchema<T extends z.ZodType>(id: string, item: T) {
   return z
     .strictObject({
-      items: z.array(item),
+      items: z.array(item).meta({ description: 'One page of them.' }),
       nextCursor: z
         .string()
         .nullable()

@@ -8,6 +8,6 @@ export const processSchema = z
       .nullable()
       .meta({ description: 'As in /proc/PID/comm. Chosen by the process: escape it.' }),
     cgroupId: z.int().nullable().meta({ description: 'cgroup v2 id.' }),
-    containerId: z.string().nullable(),
+    containerId: z.string().nullable().meta({ description: 'As the container runtime names it.' }),
   })
   .meta({ id: 'Process', description: 'Whose socket or call it was; null is not known.' });

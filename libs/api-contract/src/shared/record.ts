@@ -10,7 +10,7 @@ export const microsecondsSchema = z.int().min(0);
 /** What every kind of record has, whoever observed what. */
 export const recordFields = {
   id: identifierOutputSchema,
-  agentId: z.guid(),
+  agentId: z.guid().meta({ description: 'The agent that observed it.' }),
   hostname: z
     .string()
     .nullable()
@@ -28,7 +28,9 @@ export const recordFilterFields = {
     example: '1h',
   }),
   until: timeExpressionSchema.optional().meta({ description: 'Observed before.' }),
-  agentId: queryList(identifierSchema).optional(),
+  agentId: queryList(identifierSchema).optional().meta({
+    description: 'Observed by these agents, separated by commas.',
+  }),
   hostname: z
     .string()
     .min(1)

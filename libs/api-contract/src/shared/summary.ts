@@ -24,11 +24,11 @@ export function summaryFields<const K extends readonly string[]>(groupKeys: K) {
 
 export const latencyStatisticsSchema = z
   .strictObject({
-    p50: microsecondsSchema.nullable(),
-    p90: microsecondsSchema.nullable(),
-    p99: microsecondsSchema.nullable(),
-    max: microsecondsSchema.nullable(),
-    mean: microsecondsSchema.nullable(),
+    p50: microsecondsSchema.nullable().meta({ description: 'The median.' }),
+    p90: microsecondsSchema.nullable().meta({ description: '90th percentile.' }),
+    p99: microsecondsSchema.nullable().meta({ description: '99th percentile.' }),
+    max: microsecondsSchema.nullable().meta({ description: 'The largest.' }),
+    mean: microsecondsSchema.nullable().meta({ description: 'Rounded to whole microseconds.' }),
   })
   .meta({
     id: 'LatencyStatistics',
@@ -49,7 +49,7 @@ export const summaryItemFields = {
 export function summarySchema<T extends z.ZodType>(id: string, item: T) {
   return z
     .strictObject({
-      items: z.array(item),
+      items: z.array(item).meta({ description: 'One per group, in the asked order.' }),
       truncated: z.boolean().meta({ description: 'Whether there are more groups than `limit`.' }),
       loss: lossSchema,
     })
