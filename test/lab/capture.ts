@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { dnsFields, type WitnessedDnsMessage, witnessedDnsMessages } from './witnessed-dns.js';
-import { handshakeFields, type WitnessedHandshake, witnessedHandshakes } from './witnessed-handshake.js';
+import { dnsFields, type WitnessedDnsMessage, witnessedDnsMessages } from './witnessed-dns.ts';
+import { handshakeFields, type WitnessedHandshake, witnessedHandshakes } from './witnessed-handshake.ts';
 
 const run = promisify(execFile);
 

@@ -88,17 +88,21 @@ static void close_socket(int socket)
 	output_line("{\"event\":\"closed\",\"local\":%s,\"closedUs\":%.3f}", local, closed_ns / 1e3);
 }
 
-static void send_stream(int socket, const uint8_t *bytes, size_t length)
+/* Returns when its last segment was sent. */
+static uint64_t send_stream(int socket, const uint8_t *bytes, size_t length)
 {
+	uint64_t sent_ns = 0;
 	size_t ends[] = { options.split ? 1 : length, options.split ? 1 + length / 2 : length, length }, sent = 0;
 
 	for (size_t i = 0; i < 3 && sent < length; i++) {
 		if (i > 0)
 			usleep(SEGMENT_PAUSE_MS * 1000);
+		sent_ns = monotonic_ns();
 		if (send(socket, bytes + sent, ends[i] - sent, MSG_NOSIGNAL) < 0)
 			fail("send");
 		sent = ends[i];
 	}
+	return sent_ns;
 }
 
 static void ask(int socket, size_t index, int attempt)
@@ -111,7 +115,7 @@ static void ask(int socket, size_t index, int attempt)
 
 	dns_put_u16(message, length);
 	if (options.tcp)
-		send_stream(socket, message, 2 + length);
+		sent_ns = send_stream(socket, message, 2 + length);
 	else if (options.connected && send(socket, message + 2, length, 0) < 0)
 		send(socket, message + 2, length, 0); /* what the first one returned was the ICMP error of the query before */
 	else if (!options.connected)

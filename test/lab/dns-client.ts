@@ -1,7 +1,7 @@
-import { flags } from './flags.js';
-import { JsonProcess } from './json-process.js';
-import type { SocketAddress } from './relay.js';
-import { dnsClientFile } from './tools.js';
+import { flags } from './flags.ts';
+import { JsonProcess } from './json-process.ts';
+import type { SocketAddress } from './relay.ts';
+import { dnsClientFile } from './tools.ts';
 
 /** One query that was sent. Times are CLOCK_MONOTONIC in microseconds. */
 export interface AskedQuery {
@@ -15,7 +15,7 @@ export interface AskedQuery {
   readonly type: number;
   /** The address is all zeros on an unconnected socket. */
   readonly local: SocketAddress;
-  /** The system call that sent it was about to be made. */
+  /** The system call that sent it, or its last segment, was about to be made. */
   readonly sentUs: number;
 }
 

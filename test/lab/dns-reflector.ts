@@ -1,7 +1,7 @@
-import { flags } from './flags.js';
-import { JsonProcess } from './json-process.js';
-import type { SocketAddress } from './relay.js';
-import { dnsReflectorFile } from './tools.js';
+import { flags } from './flags.ts';
+import { JsonProcess } from './json-process.ts';
+import type { SocketAddress } from './relay.ts';
+import { dnsReflectorFile } from './tools.ts';
 
 interface Listening {
   readonly event: 'listening';

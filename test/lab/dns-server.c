@@ -216,18 +216,22 @@ static void receive_stream(struct connection *connection)
 	}
 }
 
-static void send_stream(int socket, const uint8_t *bytes, size_t length, bool split)
+/* Returns when its last segment was sent. */
+static uint64_t send_stream(int socket, const uint8_t *bytes, size_t length, bool split)
 {
+	uint64_t sent_ns = 0;
 	size_t ends[] = { split ? 1 : length, split ? 1 + length / 2 : length, length }, sent = 0;
 
 	for (size_t i = 0; i < 3 && sent < length; i++) {
 		if (i > 0)
 			usleep(SEGMENT_PAUSE_MS * 1000);
+		sent_ns = monotonic_ns();
 		/* A client that has gone is told by the next read. */
 		if (send(socket, bytes + sent, ends[i] - sent, MSG_NOSIGNAL) < 0)
-			return;
+			break;
 		sent = ends[i];
 	}
+	return sent_ns;
 }
 
 static void send_answer(const struct exchange *exchange)
@@ -245,7 +249,7 @@ static void send_answer(const struct exchange *exchange)
 		sent_ns = monotonic_ns();
 		if (exchange->connection) {
 			dns_put_u16(message, length);
-			send_stream(socket, message, 2 + length, exchange->behaviour.split);
+			sent_ns = send_stream(socket, message, 2 + length, exchange->behaviour.split);
 		} else {
 			sendto(socket, message + 2, length, 0, (const struct sockaddr *)&exchange->client, exchange->client_length);
 		}

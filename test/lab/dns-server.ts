@@ -1,7 +1,7 @@
-import { flags } from './flags.js';
-import { JsonProcess } from './json-process.js';
-import type { SocketAddress } from './relay.js';
-import { dnsServerFile } from './tools.js';
+import { flags } from './flags.ts';
+import { JsonProcess } from './json-process.ts';
+import type { SocketAddress } from './relay.ts';
+import { dnsServerFile } from './tools.ts';
 
 /** One query as the server took it. Times are CLOCK_MONOTONIC in microseconds. */
 export interface ReceivedQuery {
@@ -18,7 +18,7 @@ export interface ReceivedQuery {
 
 export interface SentAnswer extends Omit<ReceivedQuery, 'event'> {
   readonly event: 'answer';
-  /** The system call that sent it was about to be made. */
+  /** The system call that sent it, or its last segment, was about to be made. */
   readonly sentUs: number;
   /** Bytes of the message. */
   readonly length: number;

@@ -1,8 +1,8 @@
 import { describe, test } from 'vitest';
-import { DnsReflector } from './dns-reflector.js';
-import { runDnsperf } from './dnsperf.js';
-import { type Family, Lab, labUnavailable } from './lab.js';
-import { dig, glibcLookup } from './stub-resolvers.js';
+import { DnsReflector } from './dns-reflector.ts';
+import { runDnsperf } from './dnsperf.ts';
+import { type Family, Lab, labUnavailable } from './lab.ts';
+import { dig, glibcLookup } from './stub-resolvers.ts';
 
 const families: readonly Family[] = ['ipv4', 'ipv6'];
 const at = (address: string) => `@${address}`;

@@ -1,8 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SocketAddress } from './relay.js';
-import { runInNamespace } from './tools.js';
+import type { SocketAddress } from './relay.ts';
+import { runInNamespace } from './tools.ts';
 
 export interface DnsperfOptions {
   readonly server: SocketAddress;

@@ -1,7 +1,7 @@
-import { flags } from './flags.js';
-import { JsonProcess } from './json-process.js';
-import type { SocketAddress } from './relay.js';
-import { endpointFile } from './tools.js';
+import { flags } from './flags.ts';
+import { JsonProcess } from './json-process.ts';
+import type { SocketAddress } from './relay.ts';
+import { endpointFile } from './tools.ts';
 
 /** One connect() as the client saw it. Times are CLOCK_MONOTONIC in microseconds. */
 export interface Connect {

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type Family, Lab, labUnavailable } from './lab.js';
-import { buildLabTools, relayFile } from './tools.js';
+import { type Family, Lab, labUnavailable } from './lab.ts';
+import { buildLabTools, relayFile } from './tools.ts';
 
 const families: readonly Family[] = ['ipv4', 'ipv6'];
 

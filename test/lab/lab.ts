@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { Capture } from './capture.js';
-import { DnsClient, type DnsClientOptions } from './dns-client.js';
-import { DnsServer, type DnsServerOptions } from './dns-server.js';
-import { Dnsmasq } from './dnsmasq.js';
-import { Client, type ClientOptions, Server, type ServerOptions } from './endpoint.js';
-import { Relay, type Side } from './relay.js';
-import { buildLabTools, runInNamespace } from './tools.js';
+import { Capture } from './capture.ts';
+import { DnsClient, type DnsClientOptions } from './dns-client.ts';
+import { DnsServer, type DnsServerOptions } from './dns-server.ts';
+import { Dnsmasq } from './dnsmasq.ts';
+import { Client, type ClientOptions, Server, type ServerOptions } from './endpoint.ts';
+import { Relay, type Side } from './relay.ts';
+import { buildLabTools, runInNamespace } from './tools.ts';
 
 export type Family = 'ipv4' | 'ipv6';
 

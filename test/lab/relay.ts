@@ -1,5 +1,5 @@
-import { JsonProcess } from './json-process.js';
-import { relayFile } from './tools.js';
+import { JsonProcess } from './json-process.ts';
+import { relayFile } from './tools.ts';
 
 export type Side = 'a' | 'b';
 

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 export interface DigAnswer {
+  readonly pid: number;
   /** "NOERROR"; undefined: no answer. */
   readonly status: string | undefined;
   /** What dig calls "Query time", microseconds: with -u it does not read the kernel's coarse clock, which is up to 4 ms behind. */
@@ -18,14 +19,14 @@ export interface DigAnswer {
 /** BIND's dig in a network namespace; fails only if dig cannot be used so. */
 export async function dig(namespacePath: string, ...args: string[]): Promise<DigAnswer> {
   // 9 = no answer, which dig prints as well.
-  const { stdout } = await run('nsenter', [`--net=${namespacePath}`, 'dig', '-u', ...args]).catch(
-    (error: Error & { code?: number; stdout?: string }) => {
-      if (error.code !== 9) throw error;
-      return { stdout: error.stdout ?? '' };
-    },
-  );
+  const running = run('nsenter', [`--net=${namespacePath}`, 'dig', '-u', ...args]);
+  const { stdout } = await running.catch((error: Error & { code?: number; stdout?: string }) => {
+    if (error.code !== 9) throw error;
+    return { stdout: error.stdout ?? '' };
+  });
   const queryTime = /Query time: (\d+) usec/.exec(stdout)?.[1];
   return {
+    pid: running.child.pid ?? 0,
     status: /status: (\w+)/.exec(stdout)?.[1],
     queryTimeUs: queryTime === undefined ? undefined : Number(queryTime),
     text: stdout,

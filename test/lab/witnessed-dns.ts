@@ -1,4 +1,4 @@
-import type { SocketAddress } from './relay.js';
+import type { SocketAddress } from './relay.ts';
 
 /** One DNS message as tshark reads it from a capture on one side's device; over TCP when its last segment came. */
 export interface WitnessedDnsMessage {

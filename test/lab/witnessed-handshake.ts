@@ -1,4 +1,4 @@
-import type { SocketAddress } from './relay.js';
+import type { SocketAddress } from './relay.ts';
 
 // Flags of the TCP header, RFC 9293 §3.1.
 const SYN = 0x02;

@@ -26,6 +26,58 @@ export interface Handshake {
   readonly netns: number | null;
 }
 
+export interface DnsQuery {
+  readonly id: string;
+  readonly observedAt: string;
+  readonly queriedAt: string;
+  readonly sessionIds: readonly string[];
+  readonly side: 'client' | 'resolver';
+  readonly transport: 'udp' | 'tcp';
+  readonly client: Endpoint;
+  readonly server: Endpoint;
+  readonly process: { readonly pid: number; readonly name: string } | null;
+  readonly queryName: string;
+  readonly queryType: string;
+  readonly messageId: number;
+  readonly outcome: 'answered' | 'late' | 'unanswered';
+  readonly lateReason: 'asked_again' | 'socket_closed' | null;
+  readonly responseCode: string | null;
+  readonly latencyUs: number | null;
+  readonly attempt: number | null;
+  readonly lookupId: string | null;
+  readonly answerCount: number | null;
+  readonly truncated: boolean;
+  readonly flags: readonly string[];
+  readonly netns: number | null;
+}
+
+export interface NameLookup {
+  readonly id: string;
+  readonly process: { readonly pid: number; readonly name: string } | null;
+  readonly name: string;
+  readonly result: string;
+  readonly latencyUs: number;
+  readonly netns: number | null;
+}
+
+export interface ReceiveQueueDrop {
+  readonly id: string;
+  readonly side: 'client' | 'resolver';
+  readonly cause: 'buffer_full' | 'memory_limit';
+  readonly drops: number;
+  readonly receiveBufferBytes: number;
+  readonly local: Endpoint;
+  readonly netns: number | null;
+}
+
+export interface Summary {
+  readonly items: readonly {
+    readonly group: Readonly<Record<string, string | number | null>>;
+    readonly count: number;
+    readonly latencyUs: Readonly<Record<'p50' | 'p90' | 'p99' | 'max' | 'mean', number | null>>;
+  }[];
+}
+
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly nextCursor: string | null;
@@ -38,7 +90,11 @@ export interface TraceSession {
   readonly targets: Readonly<
     Record<'matched' | 'pending' | 'running' | 'done' | 'failed' | 'offline', number>
   >;
-  readonly loss: { readonly records: number };
+  readonly recordCounts: Readonly<Partial<Record<'tcp_handshake' | 'dns' | 'name_lookup', number>>>;
+  readonly loss: {
+    readonly records: number;
+    readonly intervals: readonly { readonly cause: string; readonly records: number }[];
+  };
 }
 
 export interface Agent {

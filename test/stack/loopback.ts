@@ -1,5 +1,5 @@
-import { Client, Server } from '../lab/endpoint.js';
-import { buildLabTools } from '../lab/tools.js';
+import { Client, Server } from '../lab/endpoint.ts';
+import { buildLabTools } from '../lab/tools.ts';
 
 /** Both at most 15 bytes, as in /proc/PID/comm; what the sessions of the tests select, apart from all else on the machine. */
 export const clientName = 'e2e-client';

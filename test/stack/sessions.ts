@@ -1,7 +1,7 @@
-import type { Handshake, Page, TraceSession } from './answers.js';
-import type { Api } from './api.js';
-import { processNames } from './loopback.js';
-import { until } from './until.js';
+import type { Handshake, Page, TraceSession } from './answers.ts';
+import type { Api } from './api.ts';
+import { processNames } from './loopback.ts';
+import { until } from './until.ts';
 
 /** Starts a session for the connections of loopback.ts and resolves once every online agent runs it. */
 export async function startSession(api: Api, name: string, changes: object = {}): Promise<TraceSession> {
@@ -19,21 +19,29 @@ export async function stopSession(api: Api, session: TraceSession): Promise<Trac
   return await api.get<TraceSession>(`/api/v1/trace-sessions/${session.id}?wait=30s`);
 }
 
-/** Every record of a session, over all pages. */
-export async function allHandshakes(
+/** Every record that a list such as "handshakes" has for a query, over all pages. */
+export async function allRecords<Item>(
   api: Api,
+  list: 'handshakes' | 'dns-queries' | 'name-lookups' | 'receive-queue-drops',
   query: Readonly<Record<string, string>>,
-): Promise<readonly Handshake[]> {
-  const items: Handshake[] = [];
+): Promise<readonly Item[]> {
+  const items: Item[] = [];
   let cursor: string | null = null;
   do {
     const parameters = new URLSearchParams({ since: '1h', limit: '1000', ...query });
     if (cursor !== null) parameters.set('cursor', cursor);
-    const page: Page<Handshake> = await api.get(`/api/v1/handshakes?${parameters}`);
+    const page: Page<Item> = await api.get(`/api/v1/${list}?${parameters}`);
     items.push(...page.items);
     cursor = page.nextCursor;
   } while (cursor !== null);
   return items;
+}
+
+export async function allHandshakes(
+  api: Api,
+  query: Readonly<Record<string, string>>,
+): Promise<readonly Handshake[]> {
+  return await allRecords<Handshake>(api, 'handshakes', query);
 }
 
 /** Resolves with a session's records once there are so many. */

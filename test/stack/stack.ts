@@ -4,9 +4,9 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Agent, Page } from './answers.js';
-import { Api } from './api.js';
-import { until } from './until.js';
+import type { Agent, Page } from './answers.ts';
+import { Api } from './api.ts';
+import { until } from './until.ts';
 
 const root = join(import.meta.dirname, '../..');
 

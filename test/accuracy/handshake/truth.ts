@@ -1,12 +1,7 @@
-import type { Accept, Connect } from '../lab/endpoint.js';
-import type { RelayedPacket } from '../lab/relay.js';
+import type { Accept, Connect } from '../../lab/endpoint.js';
+import type { RelayedPacket } from '../../lab/relay.js';
+import type { Range } from '../comparer.js';
 import type { AccuracyCase } from './cases.js';
-
-/** Between what two accounts of it say; microseconds. */
-export interface Range {
-  readonly leastUs: number;
-  readonly mostUs: number;
-}
 
 /**
  * What happened to one connection, from the accounts of the relay and of the endpoints. A time that both know of is a range: the relay

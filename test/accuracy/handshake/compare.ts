@@ -1,13 +1,9 @@
-import type { WitnessedHandshake } from '../lab/witnessed-handshake.js';
-import type { Handshake } from '../stack/answers.js';
+import type { WitnessedHandshake } from '../../lab/witnessed-handshake.js';
+import type { Handshake } from '../../stack/answers.js';
+import { Comparer, type Pair } from '../comparer.js';
 import type { AccuracyCase } from './cases.js';
 import { clientName, type Experiment, serverName } from './experiment.js';
-import type { Range, Truth } from './truth.js';
-
-/** A measured time beside the true one, microseconds. */
-export interface Pair extends Range {
-  readonly measuredUs: number;
-}
+import type { Truth } from './truth.js';
 
 export interface Comparison {
   readonly clientLatency: readonly Pair[];
@@ -21,48 +17,17 @@ export interface Comparison {
   readonly problems: readonly string[];
 }
 
-/** The bound: 1 ms or 1 %, whichever is more. */
-function withinTolerance({ leastUs, mostUs, measuredUs }: Pair): boolean {
-  const outsideUs = Math.max(leastUs - measuredUs, measuredUs - mostUs);
-  return outsideUs <= Math.max(1_000, leastUs / 100);
-}
-
-class Comparer {
+class HandshakeComparer extends Comparer {
   readonly clientLatency: Pair[] = [];
   readonly serverLatency: Pair[] = [];
   readonly acceptWait: Pair[] = [];
   readonly initialRtt: Pair[] = [];
   readonly synRetransmits: number[] = [];
   readonly synAckRetransmits: number[] = [];
-  readonly problems: string[] = [];
-
-  equal(what: string, actual: unknown, expected: unknown): void {
-    if (actual !== expected) this.problems.push(`${what} is ${actual}, not ${expected}`);
-  }
-
-  time(what: string, into: Pair[], measuredUs: number | null, truth: Range | null): void {
-    if (measuredUs === null || truth === null) {
-      this.equal(what, measuredUs, truth && `${Math.round(truth.leastUs)} µs`);
-      return;
-    }
-    const pair = { measuredUs, ...truth };
-    into.push(pair);
-    if (!withinTolerance(pair))
-      this.problems.push(
-        `${what} is ${Math.round(measuredUs)} µs, not ${Math.round(truth.leastUs)}–${Math.round(truth.mostUs)} µs`,
-      );
-  }
-
-  /** The one element that matches; none or several is a problem. */
-  only<Item>(what: string, items: readonly Item[], matches: (item: Item) => boolean): Item | undefined {
-    const found = items.filter(matches);
-    if (found.length !== 1) this.problems.push(`${what}: ${found.length} instead of one`);
-    return found[0];
-  }
 }
 
 function compareClient(
-  comparer: Comparer,
+  comparer: HandshakeComparer,
   outcome: Handshake['outcome'],
   record: Handshake,
   truth: Truth,
@@ -92,7 +57,7 @@ function compareClient(
 }
 
 function compareServer(
-  comparer: Comparer,
+  comparer: HandshakeComparer,
   outcome: Handshake['outcome'],
   record: Handshake,
   truth: Truth,
@@ -122,7 +87,7 @@ function compareServer(
 }
 
 function compareWitness(
-  comparer: Comparer,
+  comparer: HandshakeComparer,
   side: string,
   witness: WitnessedHandshake,
   record: Handshake,
@@ -150,7 +115,7 @@ export function compare(
 ): Comparison {
   const clients = records.filter(({ role }) => role === 'client');
   const servers = records.filter(({ role }) => role === 'server');
-  const comparer = new Comparer();
+  const comparer = new HandshakeComparer();
   const { truths, witnessed } = experiment;
   comparer.equal('number of client records', clients.length, truths.length);
   comparer.equal('number of server records', servers.length, testCase.server === null ? 0 : truths.length);

@@ -1,6 +1,6 @@
-import { type Family, Lab } from '../lab/lab.js';
-import type { RelayedPacket, Side } from '../lab/relay.js';
-import type { WitnessedHandshake } from '../lab/witnessed-handshake.js';
+import { type Family, Lab } from '../../lab/lab.js';
+import type { RelayedPacket, Side } from '../../lab/relay.js';
+import type { WitnessedHandshake } from '../../lab/witnessed-handshake.js';
 import type { AccuracyCase } from './cases.js';
 import { deriveTruths, type Truth } from './truth.js';
 

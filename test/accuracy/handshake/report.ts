@@ -1,33 +1,14 @@
 import { cpus, release } from 'node:os';
-import type { Family } from '../lab/lab.js';
+import type { Family } from '../../lab/lab.js';
+import { milliseconds, table, times, worstErrorUs } from '../table.js';
 import type { AccuracyCase } from './cases.js';
-import type { Comparison, Pair } from './compare.js';
+import type { Comparison } from './compare.js';
 import { connectionsPerCase, lossyConnections, oneWayDelayUs } from './experiment.js';
 
 export interface Row {
   readonly testCase: AccuracyCase;
   readonly family: Family;
   readonly comparison: Comparison;
-}
-
-const milliseconds = (us: number) => (us / 1_000).toFixed(2);
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((one, other) => one - other);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-const middleUs = ({ leastUs, mostUs }: Pair) => (leastUs + mostUs) / 2;
-
-function worstErrorUs(pairs: readonly Pair[]): number {
-  return Math.max(...pairs.map((pair) => Math.abs(pair.measuredUs - middleUs(pair))));
-}
-
-/** "true → measured (worst error)", medians, milliseconds. */
-function times(pairs: readonly Pair[]): string {
-  if (pairs.length === 0) return '–';
-  const measuredUs = median(pairs.map((pair) => pair.measuredUs));
-  return `${milliseconds(median(pairs.map(middleUs)))} → ${milliseconds(measuredUs)} (${milliseconds(worstErrorUs(pairs))})`;
 }
 
 function counts(values: readonly number[]): string {
@@ -65,12 +46,7 @@ function cells({ testCase, family, comparison }: Row): string[] {
 }
 
 export function formatTable(rows: readonly Row[]): string {
-  const lines = [header, ...rows.map(cells)];
-  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  const format = (line: readonly string[]) =>
-    `| ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
-  return [format(header), rule, ...rows.map((row) => format(cells(row)))].join('\n');
+  return table(header, rows.map(cells));
 }
 
 export function formatDocument(rows: readonly Row[], date: Date): string {

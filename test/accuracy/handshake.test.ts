@@ -7,16 +7,16 @@ import type { Api } from '../stack/api.js';
 import { allHandshakes, stopSession } from '../stack/sessions.js';
 import { Stack } from '../stack/stack.js';
 import { until } from '../stack/until.js';
-import { accuracyCases } from './cases.js';
-import { compare } from './compare.js';
+import { accuracyCases } from './handshake/cases.js';
+import { compare } from './handshake/compare.js';
 import {
   type Experiment,
   lossyConnections,
   oneWayDelayUs,
   runExperiment,
   runLossyExperiment,
-} from './experiment.js';
-import { formatDocument, formatTable, type Row } from './report.js';
+} from './handshake/experiment.js';
+import { formatDocument, formatTable, type Row } from './handshake/report.js';
 
 const families: readonly Family[] = ['ipv4', 'ipv6'];
 const combinations = accuracyCases.flatMap((testCase) => families.map((family) => ({ testCase, family })));

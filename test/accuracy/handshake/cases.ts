@@ -1,5 +1,5 @@
-import type { Drop } from '../lab/relay.js';
-import type { Handshake } from '../stack/answers.js';
+import type { Drop } from '../../lab/relay.js';
+import type { Handshake } from '../../stack/answers.js';
 
 export interface AccuracyCase {
   readonly name: string;
