@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +27,10 @@ describe('what leaves the host of a name', () => {
   });
 
   it('is a hash that differs by key and by name, and is the same for the same', () => {
-    const policy = (byte: number): NamePolicy => ({ kind: 'hash', key: Buffer.alloc(32, byte) });
+    const policy = (byte: number): NamePolicy => ({
+      kind: 'hash',
+      key: createSecretKey(Buffer.alloc(32, byte)),
+    });
     const hash = reportedName(policy(1), labels('www.example.com'));
     expect(hash).toMatch(/^[0-9a-f]{32}\.hashed\.invalid$/);
     expect(reportedName(policy(1), labels('www.example.com'))).toBe(hash);
@@ -49,13 +53,13 @@ describe('the key of the hashes', () => {
   const policy = (keyFile?: string) => namePolicyOf({ kind: 'hash', keyFile }, new DataDirectory(folder));
 
   it('is made once, for its user alone, and stays', () => {
-    const made = policy();
+    const made = reportedName(policy(), ['host']);
     const path = join(folder, 'query-names-key');
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(readFileSync(path, 'utf8')).toMatch(/^[0-9a-f]{64}\n$/);
-    expect(policy()).toEqual(made);
+    expect(reportedName(policy(), ['host'])).toBe(made);
     // Given to another host, the file makes the same hashes there.
-    expect(policy(path)).toEqual(made);
+    expect(reportedName(policy(path), ['host'])).toBe(made);
   });
 
   it('is not made if none is needed', () => {
@@ -87,7 +91,7 @@ describe('the key of the hashes', () => {
 });
 
 describe('a session’s filter', () => {
-  const hash: NamePolicy = { kind: 'hash', key: Buffer.alloc(32) };
+  const hash: NamePolicy = { kind: 'hash', key: createSecretKey(Buffer.alloc(32)) };
 
   it('may name what the host lets out, and may always name nothing', () => {
     const filter = { queryNames: ['a.b.c.d'], queryNameSuffixes: ['b.c.d'] };

@@ -1,11 +1,11 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import type { SessionFilter } from '@synscope/protocol';
 
 /** What this host lets out of the names that its processes look up. */
 export type NamePolicy =
   | { readonly kind: 'full' }
-  /** Names as HMAC-SHA-256 with this key. */
-  | { readonly kind: 'hash'; readonly key: Buffer }
+  /** Names as HMAC-SHA-256 with this key; a key of bytes would be made into one for every name, which is most of the cost. */
+  | { readonly kind: 'hash'; readonly key: KeyObject }
   /** Only so many labels, from the end; at least 1. */
   | { readonly kind: 'last_labels'; readonly labels: number };
 

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import type { DataDirectory } from '../data-directory.js';
 import { ownNameKey, sharedNameKey } from './name-key.js';
 import type { NamePolicy } from './name-policy.js';
@@ -24,5 +25,6 @@ export function parseQueryNames(text: string, keyFile: string | undefined): Quer
 export function namePolicyOf(setting: QueryNamesSetting, directory: DataDirectory): NamePolicy {
   if (setting.kind !== 'hash') return setting;
   const { keyFile } = setting;
-  return { kind: 'hash', key: keyFile === undefined ? ownNameKey(directory) : sharedNameKey(keyFile) };
+  const key = keyFile === undefined ? ownNameKey(directory) : sharedNameKey(keyFile);
+  return { kind: 'hash', key: createSecretKey(key) };
 }

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import { PROBE_NAMES, type ProbeConfigured, type ProbeName, type SlotSpec } from '@synscope/probe-wire';
 import {
@@ -314,7 +315,7 @@ describe('SessionTable', () => {
     expect(lastStatus(2)?.error).toBe(
       'filter.query_names[1] has 3 labels, and this host lets out only the last 2 labels of names (--query-names last-labels=2): shorten it',
     );
-    startTable({ kind: 'hash', key: Buffer.alloc(32) });
+    startTable({ kind: 'hash', key: createSecretKey(Buffer.alloc(32)) });
     desire(1n, desiredSession(1), desiredSession(2, { filter: { queryNameSuffixes: ['com'] } }));
     expect(slots()).toEqual([0]);
     expect(lastStatus(2)?.error).toMatch(/^filter\.query_name_suffixes cannot be used .*--query-names hash/);
