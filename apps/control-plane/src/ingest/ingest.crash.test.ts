@@ -1,22 +1,15 @@
 import { startThrowawayPostgres } from '@synscope/testing';
 import pg from 'pg';
 import { afterAll, expect, it } from 'vitest';
-import { Configuration } from '../config/configuration.js';
 import { createDatabasePool } from '../database/database-pool.js';
 import { prepareDatabase } from '../database/prepare-database.js';
-import { ReadinessChecks } from '../health/readiness-checks.js';
-import { MetricsRegistry } from '../metrics/metrics-registry.js';
-import { PartitionService } from '../record-storage/partition.service.js';
-import { PartitionStore } from '../record-storage/partition.store.js';
 import { RECORD_TABLES } from '../record-storage/record-table.js';
 import { dnsQueryRecord } from '../testing/dns-query-record.js';
 import { handshakeRecord } from '../testing/handshake-batch.js';
 import { nameLookupRecord } from '../testing/name-lookup-record.js';
 import { receiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
 import { recordBatchBytes } from '../testing/record-batch.js';
-import { IngestMetrics } from './ingest.metrics.js';
-import { IngestService } from './ingest.service.js';
-import { IngestWriter } from './ingest.writer.js';
+import { startTestIngest } from '../testing/test-ingest.js';
 
 const postgres = await startThrowawayPostgres({ durable: true });
 afterAll(() => postgres.remove());
@@ -30,19 +23,13 @@ const agentId = (agent: number) => `0198c0de-0000-7000-8000-${agent.toString(16)
 
 it('loses nothing and stores nothing twice when Postgres is killed twice under load', async () => {
   await prepareDatabase({ databaseUrl: postgres.url, waitSeconds: 5, log: () => {} });
-  const configuration = Configuration.fromEnvironment({ DATABASE_URL: postgres.url });
   const pool = createDatabasePool({
     connectionString: postgres.url,
     maximumConnections: 4,
     statementTimeoutMs: 10_000,
     onConnectionLost: () => {},
   });
-  const registry = new MetricsRegistry();
-  const partitions = new PartitionService(new PartitionStore(pool), configuration, registry);
-  const metrics = new IngestMetrics(registry);
-  const writer = new IngestWriter(configuration, partitions, metrics);
-  const ingest = new IngestService(configuration, writer, partitions, metrics, new ReadinessChecks());
-  ingest.onModuleInit();
+  const { ingest } = startTestIngest(postgres.url, pool);
 
   let acknowledged = 0;
   const reached: { at: number; resolve: () => void }[] = [];

@@ -1,24 +1,13 @@
-import { LossCause, Probe } from '@synscope/protocol';
+import { LossCause } from '@synscope/protocol';
 import { createTestDatabase } from '@synscope/testing';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Configuration } from '../config/configuration.js';
 import { createDatabasePool, type DatabasePool } from '../database/database-pool.js';
-import { ReadinessChecks } from '../health/readiness-checks.js';
-import { MetricsRegistry } from '../metrics/metrics-registry.js';
-import { PartitionService } from '../record-storage/partition.service.js';
-import { PartitionStore } from '../record-storage/partition.store.js';
-import { hourAt, partitionName } from '../record-storage/partition-name.js';
-import { RECORD_TABLES } from '../record-storage/record-table.js';
+import type { ReadinessChecks } from '../health/readiness-checks.js';
 import { WindowLossStore } from '../record-storage/window-loss.store.js';
-import { dnsQueryRecord } from '../testing/dns-query-record.js';
 import { batchBytes, handshakeRecord } from '../testing/handshake-batch.js';
-import { nameLookupRecord } from '../testing/name-lookup-record.js';
-import { receiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
-import { recordBatchBytes } from '../testing/record-batch.js';
+import { startTestIngest, type TestIngest } from '../testing/test-ingest.js';
 import { BatchRefusedError } from './batch-refused.error.js';
-import { IngestMetrics } from './ingest.metrics.js';
-import { IngestService } from './ingest.service.js';
-import { IngestWriter } from './ingest.writer.js';
+import type { IngestService } from './ingest.service.js';
 import { IngestStoppedError } from './ingest-stopped.error.js';
 
 const database = await createTestDatabase();
@@ -38,23 +27,12 @@ let agentNumber = 0;
 let agentId = '';
 let ingest: IngestService;
 let readiness: ReadinessChecks;
-let registry: MetricsRegistry;
+let metric: TestIngest['metric'];
 
 function startIngest(environment: Record<string, string> = {}): IngestService {
-  const configuration = Configuration.fromEnvironment({ DATABASE_URL: database.url, ...environment });
-  registry = new MetricsRegistry();
-  readiness = new ReadinessChecks();
-  const partitions = new PartitionService(new PartitionStore(pool), configuration, registry);
-  const metrics = new IngestMetrics(registry);
-  const service = new IngestService(
-    configuration,
-    new IngestWriter(configuration, partitions, metrics),
-    partitions,
-    metrics,
-    readiness,
-  );
-  service.onModuleInit();
-  return service;
+  const started = startTestIngest(database.url, pool, environment);
+  ({ readiness, metric } = started);
+  return started.ingest;
 }
 
 beforeEach(() => {
@@ -74,14 +52,6 @@ async function count(table: string): Promise<number> {
     agentId,
   ]);
   return rows[0]?.count ?? -1;
-}
-
-async function metric(name: string, labels: Record<string, string> = {}): Promise<number> {
-  const { values } = (await registry.getSingleMetric(name)?.get()) ?? { values: [] };
-  const matching = values.filter((value) =>
-    Object.entries(labels).every(([key, label]) => Reflect.get(value.labels, key) === label),
-  );
-  return matching.reduce((sum, { value }) => sum + value, 0);
 }
 
 async function gaps(): Promise<(number | null)[][]> {
@@ -183,67 +153,6 @@ describe('ingest', () => {
     expect(await new WindowLossStore(pool).touching(before)).toEqual({ records: 0, intervals: [] });
   });
 
-  it('tells the loss of one probe apart, and counts a gap as loss of each', async () => {
-    const now = Date.now() * 1_000;
-    const loss = { cause: LossCause.RING_FULL, fromUs: now - 5_000_000, untilUs: now };
-    await submit(
-      1,
-      [],
-      [
-        { ...loss, records: 1, probe: Probe.TCP_HANDSHAKE },
-        { ...loss, records: 20, probe: Probe.DNS },
-        { ...loss, records: 300, probe: Probe.NAME_LOOKUP },
-      ],
-    );
-    await submit(3);
-    const ofProbe = async (probe: Probe) => {
-      const found = await new WindowLossStore(pool).touching({ ...wholeTime, agentIds: [agentId], probe });
-      return [found.records, found.intervals.map((interval) => interval.probe).toSorted()];
-    };
-    expect(await ofProbe(Probe.TCP_HANDSHAKE)).toEqual([1, [null, 'tcp_handshake']]);
-    expect(await ofProbe(Probe.DNS)).toEqual([20, ['dns', null]]);
-    expect(await ofProbe(Probe.NAME_LOOKUP)).toEqual([300, ['name_lookup', null]]);
-    const ofAll = await new WindowLossStore(pool).touching({ ...wholeTime, agentIds: [agentId] });
-    expect([ofAll.records, ofAll.intervals.length]).toEqual([321, 4]);
-  });
-
-  it('stores all kinds of records of a batch in one transaction, once, and counts them by kind', async () => {
-    const contents = {
-      handshakes: [handshakeRecord()],
-      dnsQueries: [dnsQueryRecord(), dnsQueryRecord({ queryName: '\\027.example' })],
-      nameLookups: [nameLookupRecord(), nameLookupRecord(), nameLookupRecord()],
-      receiveQueueDrops: [receiveQueueDropRecord()],
-    };
-    const bytes = recordBatchBytes(1, contents);
-    await Promise.all([1, 2].map(() => ingest.submit({ agentId, bootId, bytes })));
-    await ingest.submit({ agentId, bootId, bytes });
-    const counts = await Promise.all(RECORD_TABLES.map(count));
-    expect(counts).toEqual([1, 2, 3, 1]);
-    const { rows } = await pool.query(
-      `SELECT count(DISTINCT xmin::text)::int AS transactions FROM (
-         ${[...RECORD_TABLES, 'ingest_batch'].map((table) => `SELECT xmin FROM ${table} WHERE agent_id = $1`).join(' UNION ALL ')}
-       ) AS written`,
-      [agentId],
-    );
-    expect(rows).toEqual([{ transactions: 1 }]);
-    const ledger = await pool.query('SELECT rows FROM ingest_batch WHERE agent_id = $1', [agentId]);
-    expect(ledger.rows).toEqual([{ rows: 7 }]);
-    const byKind = RECORD_TABLES.map((kind) => metric('synscope_ingest_rows_total', { kind }));
-    expect(await Promise.all(byKind)).toEqual(counts);
-  });
-
-  it('stores nothing of a batch in which one kind of records is out of range', async () => {
-    const bytes = recordBatchBytes(1, {
-      handshakes: [handshakeRecord()],
-      dnsQueries: [dnsQueryRecord({ queryName: 'a\u001b[2J' })],
-    });
-    await expect(ingest.submit({ agentId, bootId, bytes })).rejects.toMatchObject({
-      reason: 'out_of_range',
-      message: expect.stringContaining('dns_queries.query_names[0]'),
-    });
-    expect(await Promise.all([...RECORD_TABLES, 'ingest_batch'].map(count))).toEqual([0, 0, 0, 0, 0]);
-  });
-
   it('refuses a poisoned batch alone, and stores those around it', async () => {
     const results = await Promise.allSettled([
       submit(1),
@@ -281,25 +190,6 @@ describe('ingest', () => {
     await pool.query(`DROP TABLE ${rows[0]?.name}`);
     await submit(2, [handshakeRecord({ observedAtUs })]);
     expect(await count('handshake')).toBe(1);
-  });
-
-  it('makes the partition of an old hour for the kinds of records that came from then', async () => {
-    const observedAtUs = (Date.now() - 7 * 3_600_000) * 1_000;
-    const bytes = recordBatchBytes(1, {
-      handshakes: [handshakeRecord()],
-      dnsQueries: [dnsQueryRecord({ observedAtUs })],
-    });
-    await ingest.submit({ agentId, bootId, bytes });
-    expect([await count('handshake'), await count('dns_query')]).toEqual([1, 1]);
-    const old = await Promise.all(
-      RECORD_TABLES.map(async (table) => {
-        const { rows } = await pool.query('SELECT to_regclass($1) IS NOT NULL AS there', [
-          partitionName(table, hourAt(observedAtUs / 1_000)),
-        ]);
-        return rows[0].there;
-      }),
-    );
-    expect(old).toEqual([false, true, false, false]);
   });
 
   it('waits while the database is away, says so, and stores everything once when it is back', async () => {
