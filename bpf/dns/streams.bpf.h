@@ -137,13 +137,15 @@ __noinline __u32 stream_step(struct __sk_buff *skb, __u32 offset, __u32 left, __
 	part = wanted - have;
 	if (part > left)
 		part = left;
-	if (have >= STREAM_BYTES)
-		return 0;
+	/* The barriers keep what is compared in the register that is used: older verifiers know no more of its copies. */
 	__asm__ volatile("" : "+r"(part));
 	if (part > STREAM_BYTES)
 		return 0;
 	__asm__ volatile("" : "+r"(part));
 	if (!part)
+		return 0;
+	__asm__ volatile("" : "+r"(have));
+	if (have >= STREAM_BYTES)
 		return 0;
 	if (bpf_skb_load_bytes(skb, offset, half->bytes + have, part))
 		return 0;

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  expect(probe.stats?.loss).toMatchObject({ ringFull: 0, pendingTableFull: 0 });
+  expect(probe.stats?.probes.tcp_handshake.loss).toMatchObject({ ringFull: 0, pendingTableFull: 0 });
   expect(await probe.end()).toBe(0);
 });
 

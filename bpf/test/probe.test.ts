@@ -50,6 +50,11 @@ it('says hello with what this kernel can measure', async () => {
     'tcp_handshake.accept_wait',
     'tcp_handshake.syn_ack_retransmits',
     'tcp_handshake.server_reset',
+    'dns.client',
+    'dns.resolver',
+    'dns.late_after_close',
+    'dns.receive_queue_drops',
+    'name_lookup',
   ]);
   expect(hello.capabilities.filter(({ available }) => !available)).toEqual([]);
 });
@@ -61,9 +66,10 @@ it('attaches with the first session, detaches with the last, and leaves nothing 
   expect(await attachedPrograms(pid)).toEqual([]);
   const answer = await probe.configure(everything);
   expect(answer).toMatchObject({ attached: true, errors: [] });
-  expect(answer.hooks).toContain('cgroup_sockops');
-  expect(await attachedPrograms(pid)).toHaveLength(answer.hooks.length);
-  expect(await probe.configure()).toMatchObject({ attached: false, hooks: [], errors: [] });
+  expect(Object.keys(answer.hooks)).toEqual(['tcp_handshake']);
+  expect(answer.hooks.tcp_handshake).toContain('cgroup_sockops');
+  expect(await attachedPrograms(pid)).toHaveLength(answer.hooks.tcp_handshake?.length ?? 0);
+  expect(await probe.configure()).toMatchObject({ attached: false, hooks: {}, errors: [] });
   expect(await attachedPrograms(pid)).toEqual([]);
   await probe.configure(everything);
   const attached = await attachedPrograms(pid);
@@ -78,13 +84,13 @@ it('attaches with the first session, detaches with the last, and leaves nothing 
 it('attaches the hooks of the server’s side only while a session asks for it', async () => {
   const probe = startProbe();
   const clients = { ...everything, roles: [1] };
-  expect((await probe.configure(clients)).hooks).toEqual(['cgroup_sockops']);
+  expect((await probe.configure(clients)).hooks).toEqual({ tcp_handshake: ['cgroup_sockops'] });
   const truth = await traffic('established_ipv4');
   expect(await probe.take(1, isOf(truth))).toMatchObject([{ role: 'client' }]);
-  expect((await probe.configure(clients, { ...everything, slot: 1 })).hooks).toContain(
+  expect((await probe.configure(clients, { ...everything, slot: 1 })).hooks.tcp_handshake).toContain(
     'tracepoint/syscalls/sys_exit_accept4',
   );
-  expect((await probe.configure(clients)).hooks).toEqual(['cgroup_sockops']);
+  expect((await probe.configure(clients)).hooks).toEqual({ tcp_handshake: ['cgroup_sockops'] });
   expect(await attachedPrograms(probe.process.pid)).toHaveLength(1);
 });
 
@@ -135,7 +141,7 @@ it('counts what was under way when it detached', async () => {
   const ended = once(attempt, 'close');
   await once(attempt.stderr as NodeJS.ReadableStream, 'data');
   await probe.configure();
-  expect(probe.stats?.loss.unfinishedAtDetach).toBeGreaterThanOrEqual(1);
+  expect(probe.stats?.probes.tcp_handshake.loss.unfinishedAtDetach).toBeGreaterThanOrEqual(1);
   await ended;
 });
 
@@ -147,7 +153,7 @@ it('counts what a full ring cannot take', async () => {
   await run(fileURLToPath(new URL('../.build/loopback', import.meta.url)), ['0.3']);
   probe.process.stdout?.resume();
   await probe.configure();
-  const { offered, emitted, loss } = probe.stats ?? {};
+  const { offered, emitted, loss } = probe.stats?.probes.tcp_handshake ?? {};
   expect(loss?.ringFull).toBeGreaterThan(0);
   expect(offered).toBe((emitted ?? 0) + (loss?.ringFull ?? 0));
   expect(probe.records.length).toBe(emitted);
@@ -158,7 +164,7 @@ it('counts what a full table of unfinished handshakes cannot take', async () => 
   await probe.configure(everything);
   await Promise.all([traffic('slow_accept'), traffic('slow_accept'), traffic('slow_accept')]);
   await probe.configure();
-  expect(probe.stats?.loss.pendingTableFull).toBeGreaterThan(0);
+  expect(probe.stats?.probes.tcp_handshake.loss.pendingTableFull).toBeGreaterThan(0);
 });
 
 it('refuses a configuration that contradicts itself, and keeps the one in force', async () => {

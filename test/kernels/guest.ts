@@ -41,7 +41,10 @@ async function initramfs(scenarios: readonly string[], folder: string): Promise<
   for (const name of ['synscope-probe', 'traffic']) await copyFile(built(name), join(root, 'bin', name));
   await writeFile(join(root, 'init'), init(scenarios));
   await chmod(join(root, 'init'), 0o755);
-  await writeFile(join(root, 'all.frame'), encodeConfigure(1, [everything]));
+  await writeFile(
+    join(root, 'all.frame'),
+    encodeConfigure(1, [{ ...everything, probes: ['tcp_handshake', 'dns'] }]),
+  );
   await writeFile(join(root, 'none.frame'), encodeConfigure(2, []));
   const archive = join(folder, 'initramfs.gz');
   await promisify(execFile)('sh', [
