@@ -62,6 +62,19 @@ static __always_inline struct pending_lookup *begin(__u64 thread, __u64 stack_po
 	return bpf_map_lookup_elem(&lookups, &thread);
 }
 
+/* Whether the return needs to be looked at. Who calls is known now; the name is not. */
+static __always_inline bool wanted_of_this_process(void)
+{
+	const struct filter *filter = &filters[generation()];
+	__u64 slots = filter->end_slots[1], cgroup_id;
+	char process_name[PROCESS_NAME_LENGTH];
+
+	if (slots & filter->any_process_name)
+		return true;
+	current_process(process_name, &cgroup_id);
+	return slots_by_process_name(slots, process_name);
+}
+
 SEC("uprobe")
 int name_lookup_call(struct pt_regs *ctx)
 {
@@ -69,7 +82,7 @@ int name_lookup_call(struct pt_regs *ctx)
 	struct pending_lookup *pending;
 
 	/* Without a name there is nothing to look up: the caller wants the address of the host itself. */
-	if (!node)
+	if (!node || !wanted_of_this_process())
 		return 0;
 	pending = begin(bpf_get_current_pid_tgid(), stack_pointer);
 	if (!pending)

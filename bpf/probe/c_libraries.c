@@ -176,7 +176,7 @@ static void take_over(__u32 place, const int uprobes[2])
 static void lose_finder(void)
 {
 	output_diagnostic("error", "library_finder_ended", "the process that looks for C libraries has ended; libraries that come into use from now on are not seen");
-	close(finder);
+	library_finder_end(finder);
 	finder = -1;
 	scanning = false;
 }
@@ -247,6 +247,13 @@ void c_libraries_end(void)
 	for (unsigned int place = 0; discovery && place < LIBRARIES_MAX; place++)
 		if (discovery->libraries[place].state == LIBRARY_ATTACHED)
 			let_go(place);
+}
+
+void c_libraries_stop(void)
+{
+	if (finder >= 0)
+		library_finder_end(finder);
+	finder = -1;
 }
 
 unsigned int c_libraries_count(void)

@@ -23,6 +23,8 @@ void c_libraries_begin(void);
 void c_libraries_tick(void);
 /* Lets every library go. */
 void c_libraries_end(void);
+/* Ends the search for good. */
+void c_libraries_stop(void);
 /* Libraries attached to. */
 unsigned int c_libraries_count(void);
 

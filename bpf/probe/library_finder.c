@@ -17,6 +17,8 @@
 /* The finder's end of the connection. */
 #define SOCKET 0
 
+static pid_t finder;
+
 /* Waits for the look's end, and ends it at its deadline. */
 static enum finder_message_kind await_end(pid_t looker)
 {
@@ -36,11 +38,11 @@ static void __attribute__((noreturn)) serve(struct discovery *discovery, const c
 	char request;
 
 	while (recv(SOCKET, &request, sizeof(request), 0) == sizeof(request)) {
-		pid_t finder = getpid(), looker = fork();
+		pid_t self = getpid(), looker = fork();
 
 		if (!looker) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			if (getppid() == finder)
+			if (getppid() == self)
 				library_scan(discovery, SOCKET, function, uprobe, everywhere);
 			_exit(0);
 		}
@@ -54,7 +56,7 @@ int library_finder_start(struct discovery *discovery, const char *function, cons
 {
 	/* CAP_SYS_ADMIN: uprobes, since July 2025 and the stable kernels of that time ("perf: Revert to requiring CAP_SYS_ADMIN for uprobes"); before, and where it is missing, the others do. */
 	static const int needed[] = {CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_CHECKPOINT_RESTORE};
-	pid_t probe = getpid(), finder;
+	pid_t probe = getpid();
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
@@ -78,4 +80,11 @@ int library_finder_start(struct discovery *discovery, const char *function, cons
 	}
 	close(ends[1]);
 	return ends[0];
+}
+
+void library_finder_end(int socket)
+{
+	kill(finder, SIGKILL);
+	waitpid(finder, NULL, 0);
+	close(socket);
 }

@@ -25,5 +25,6 @@ struct finder_message {
 
 /* Returns the socket for one-byte requests and their messages, or a negative errno. */
 int library_finder_start(struct discovery *discovery, const char *function, const struct uprobe_type *uprobe, bool everywhere);
+void library_finder_end(int socket);
 
 #endif

@@ -250,6 +250,7 @@ static void end(void)
 	if (attached)
 		detach();
 	consume();
+	c_libraries_stop();
 }
 
 const struct observer name_lookup_observer = {

@@ -7,6 +7,7 @@ import {
   FrameSplitter,
   FrameType,
   HandshakeCursor,
+  MATCH_ALL,
   type ProbeConfigured,
   type ProbeHello,
   type ProbeStats,
@@ -23,17 +24,8 @@ const built = (name: string) => fileURLToPath(new URL(`../.build/${name}`, impor
 /** How long a test waits for what the kernel owes it, ms: above the longest SYN-ACK timeout of the scenarios and the sweep behind it. */
 const PATIENCE_MS = 15_000;
 
-export const everything: SlotSpec = {
-  slot: 0,
-  minLatencyNs: 0n,
-  sampleThreshold: 0xffffffff,
-  roles: [],
-  outcomes: [],
-  remotePorts: [],
-  localPorts: [],
-  remotePrefixes: [],
-  processNames: [],
-};
+/** Every handshake. */
+export const everything: SlotSpec = { ...MATCH_ALL, slot: 0, probes: ['tcp_handshake'] };
 
 export interface HandshakeRecord {
   readonly role: 'client' | 'server';
@@ -99,7 +91,8 @@ export class ProbeProcess {
   readonly records: HandshakeRecord[] = [];
   readonly process: ChildProcess;
   stats: ProbeStats | undefined;
-  private readonly changes = new EventEmitter();
+  /** "frame" with type and payload of each, and then "change". */
+  readonly changes = new EventEmitter();
   private configured: ((answer: ProbeConfigured) => void) | undefined;
   private revision = 0;
   readonly hello: Promise<ProbeHello>;
@@ -119,6 +112,7 @@ export class ProbeProcess {
     if (type === FrameType.handshakes) this.records.push(...readRecords(payload));
     else if (type === FrameType.stats) this.stats = parseStats(payload);
     else if (type === FrameType.configured) this.configured?.(parseConfigured(payload));
+    this.changes.emit('frame', type, payload);
     this.changes.emit('change');
   }
 

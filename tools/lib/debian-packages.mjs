@@ -25,6 +25,7 @@ export const TEST_PACKAGES = [
   'bind9-dnsutils',
   'dnsperf',
   'dnsmasq-base',
+  'musl-tools',
   'curl',
   'postgresql-client',
 ];
