@@ -6,8 +6,10 @@
  *   all       every query of both sides leaves the kernel and is read here
  *   empty     programs that do nothing for each packet, in our place: what no tracer at that hook can be cheaper than
  *
- * Both ends are on this host, and what each costs is shown by itself: a query and its answer pass four times, out and in at either end. Ratios are
- * medians over rounds that lie next to each other in time, as in bench-probe.ts; how BPF time is measured, bpf-cost.ts tells.
+ * Both ends are on this host, and what each costs is shown by itself: a query and its answer pass four times, out and in at either end.
+ *
+ * Each run is compared with the bare runs directly before and behind it, so that what else the machine does cancels out; the median of all rounds
+ * counts. How BPF time is measured, bpf-cost.ts tells.
  */
 import { parseArgs } from 'node:util';
 import { MATCH_ALL, type SlotSpec } from '@synscope/probe-wire';
@@ -17,7 +19,7 @@ import { type Load, loopback, median, printReport } from './load.ts';
 import { MeasuredProbe } from './measured-probe.ts';
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '15' }, seconds: { type: 'string', default: '1' } },
+  options: { rounds: { type: 'string', default: '15' }, seconds: { type: 'string', default: '0.5' } },
 });
 const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
@@ -27,32 +29,43 @@ const slow: SlotSpec = { ...all, minLatencyNs: 1_000_000_000n };
 const clients: SlotSpec = { ...slow, dnsSides: [1] };
 const resolvers: SlotSpec = { ...slow, dnsSides: [2] };
 
-const modes = ['slow', 'clients', 'all', 'empty'] as const;
-type Ratios = Record<(typeof modes)[number], number[]>;
+const probe = new MeasuredProbe('--cost-sample-seconds', '0');
 
-/** Bare, then each mode, round by round. */
-async function compare(name: string, run: () => Promise<Load>, probe: MeasuredProbe): Promise<Ratios> {
-  const ratios: Ratios = { slow: [], clients: [], all: [], empty: [] };
-  console.log(
-    `${name}: ${rounds} rounds of ${seconds} s each: bare, ${modes.join(', ')} (per second, ratio to bare)`,
-  );
+type Run = () => Promise<Load>;
+
+async function traced(slot: SlotSpec, run: Run): Promise<Load> {
+  await probe.configure(slot);
+  const load = await run();
+  await probe.configure();
+  return load;
+}
+
+const modes = {
+  slow: (run: Run) => traced(slow, run),
+  clients: (run: Run) => traced(clients, run),
+  all: (run: Run) => traced(all, run),
+  empty: async (run: Run) => (await withEmptyPrograms('packets', run)).load,
+};
+type Mode = keyof typeof modes;
+
+/** How much of the bare throughput each mode leaves: medians. */
+async function compare<M extends Mode>(name: string, run: Run, ...compared: M[]): Promise<Record<M, number>> {
+  const ratios = new Map<M, number[]>(compared.map((mode) => [mode, []]));
+  console.log(`${name}: ${rounds} rounds of ${seconds} s for each run (per second, ratio to bare)`);
+  let bare = await run();
   for (let round = 1; round <= rounds; round++) {
-    const bare = await run();
-    await probe.configure(slow);
-    const runs = { slow: await run(), clients: bare, all: bare, empty: bare };
-    await probe.configure(clients);
-    runs.clients = await run();
-    await probe.configure(all);
-    runs.all = await run();
-    await probe.configure();
-    runs.empty = (await withEmptyPrograms('packets', run)).load;
-    for (const mode of modes) ratios[mode].push(runs[mode].perSecond / bare.perSecond);
-    const shown = modes.map(
-      (mode) => `${runs[mode].perSecond.toFixed(0)} (${ratios[mode].at(-1)?.toFixed(3)})`,
-    );
-    console.log(`  ${round}: ${bare.perSecond.toFixed(0)}  ${shown.join('  ')}`);
+    const shown = [`bare ${bare.perSecond.toFixed(0)}`];
+    for (const [mode, all] of ratios) {
+      const load = await modes[mode](run);
+      const behind = await run();
+      const ratio = (2 * load.perSecond) / (bare.perSecond + behind.perSecond);
+      all.push(ratio);
+      shown.push(`${mode} ${load.perSecond.toFixed(0)} (${ratio.toFixed(3)})`);
+      bare = behind;
+    }
+    console.log(`  ${round}: ${shown.join('  ')}`);
   }
-  return ratios;
+  return Object.fromEntries([...ratios].map(([mode, all]) => [mode, median(all)])) as Record<M, number>;
 }
 
 await using dnsperf = await Dnsperf.start();
@@ -60,10 +73,9 @@ const ask = () => dnsperf.run(seconds);
 const roundTrips = () => loopback('roundtrips', seconds);
 const bulk = () => loopback('bulk', seconds);
 
-const probe = new MeasuredProbe('--cost-sample-seconds', '0');
-const queries = await compare('DNS queries', ask, probe);
-const trips = await compare('TCP round trips of one byte', roundTrips, probe);
-const transfers = await compare('TCP transfers of 32 KiB', bulk, probe);
+const queries = await compare('DNS queries', ask, 'slow', 'clients', 'all', 'empty');
+const trips = await compare('TCP round trips of one byte', roundTrips, 'slow', 'empty');
+const transfers = await compare('TCP transfers of 32 KiB', bulk, 'slow', 'empty');
 
 /** Every query has two records, or is in the counted loss. */
 await probe.configure(all);
@@ -93,12 +105,12 @@ const emptyRun = cost.empty.microseconds / cost.empty.runs;
 printReport([
   {
     figure: 'only slow queries leave the kernel, ratio to bare',
-    measured: median(queries.slow),
+    measured: queries.slow,
     limit: '≥ 0.9',
   },
-  { figure: "  the same for the client's side only", measured: median(queries.clients), limit: '' },
-  { figure: '  programs that do nothing instead', measured: median(queries.empty), limit: '' },
-  { figure: 'every record emitted and consumed, ratio to bare', measured: median(queries.all), limit: '' },
+  { figure: "  the same for the client's side only", measured: queries.clients, limit: '' },
+  { figure: '  programs that do nothing instead', measured: queries.empty, limit: '' },
+  { figure: 'every record emitted and consumed, ratio to bare', measured: queries.all, limit: '' },
   {
     figure: "BPF µs per query + answer, client's side asked for",
     measured: cost.client.microseconds,
@@ -109,10 +121,10 @@ printReport([
   { figure: '  both sides, every record emitted', measured: cost.all.microseconds, limit: '' },
   { figure: '  runs per query + answer, both ends', measured: cost.both.runs, limit: '' },
   { figure: '  µs for as many runs that do nothing', measured: emptyRun * cost.both.runs, limit: '' },
-  { figure: 'TCP round trips while DNS is traced, ratio to bare', measured: median(trips.all), limit: '' },
-  { figure: '  programs that do nothing instead', measured: median(trips.empty), limit: '' },
-  { figure: 'TCP transfers while DNS is traced, ratio to bare', measured: median(transfers.all), limit: '' },
-  { figure: '  programs that do nothing instead', measured: median(transfers.empty), limit: '' },
+  { figure: 'TCP round trips while DNS is traced, ratio to bare', measured: trips.slow, limit: '' },
+  { figure: '  programs that do nothing instead', measured: trips.empty, limit: '' },
+  { figure: 'TCP transfers while DNS is traced, ratio to bare', measured: transfers.slow, limit: '' },
+  { figure: '  programs that do nothing instead', measured: transfers.empty, limit: '' },
   {
     figure: 'BPF ns per run for a packet of a round trip',
     measured: (1000 * cost.roundTrip.microseconds) / cost.roundTrip.runs,

@@ -75,13 +75,19 @@ interface IpPacket {
   readonly made: string;
 }
 
+/** In units of 8 bytes; each bit of it alone means that the datagram's header is elsewhere. */
+function fragmentOffset(random: Random): number {
+  if (!random.chance(0.01)) return 0;
+  return random.chance(0.5) ? 1 << random.below(13) : random.between(1, FRAGMENT_OFFSET_MAX);
+}
+
 function ipv4({ random, addresses, body }: Wrapping): IpPacket {
   const options = random.chance(0.1) ? random.bytes(4 * random.between(1, 10)) : Buffer.alloc(0);
   const header = Buffer.alloc(12);
   header[0] = 0x40 | (5 + options.length / 4);
   header.writeUInt16BE(20 + options.length + body.length, 2);
   header.writeUInt16BE(random.below(65536), 4);
-  const offset = random.chance(0.01) ? random.between(1, FRAGMENT_OFFSET_MAX) : 0;
+  const offset = fragmentOffset(random);
   const flag = random.chance(0.02) ? IPV4_MORE_FRAGMENTS : random.pick([0, IPV4_DO_NOT_FRAGMENT]);
   header.writeUInt16BE(offset | flag, 6);
   header[8] = 64; // hops
@@ -126,7 +132,7 @@ function extensionHeaders(random: Random): ExtensionHeader[] {
 
 function ipv6({ random, addresses, body }: Wrapping): IpPacket {
   const chain = extensionHeaders(random);
-  const offset = random.chance(0.01) ? random.between(1, FRAGMENT_OFFSET_MAX) : 0;
+  const offset = fragmentOffset(random);
   if (offset > 0 || random.chance(0.02)) chain.push(fragmentHeader(random, offset));
   for (const [i, { bytes }] of chain.entries()) bytes[0] = chain[i + 1]?.type ?? UDP;
   const rest = Buffer.concat([...chain.map(({ bytes }) => bytes), body]);

@@ -3,8 +3,9 @@ import type { Hidden, Packet } from './dns-packets.js';
 import { type Direction, type RecordedQuery } from './dns-parser-process.js';
 
 /**
- * What the kernel should make of a packet, told from how it was made and from what dns2 reads in it. It records what is `taken`, counts what is
- * `malformed` or a `pointer in the first name`, apart from that the `unsolicited answer`s, and has nothing to do with the rest. dns2 takes such pointers, and messages of any opcode, as well.
+ * What the kernel should make of a packet, told from how it was made and from what dns2 reads in it. It records what is `taken`; it counts what is
+ * `malformed`, names that begin as a `pointer in the first name` among that, and the `unsolicited answer`s; it has nothing to do with the rest.
+ * dns2 itself takes such pointers, and messages of any opcode.
  */
 export type Verdict =
   | Hidden
@@ -12,7 +13,8 @@ export type Verdict =
   | 'malformed'
   | 'pointer in the first name'
   | 'other opcode'
-  | 'answer';
+  | 'answer to a DNS port'
+  | 'unsolicited answer';
 
 const DNS_PORT = 53;
 const HEADER_BYTES = 12;
