@@ -21,8 +21,8 @@ export interface DnsperfResult {
   readonly averageLatencySeconds: number;
 }
 
-/** No name is asked twice, so that each query can be told from the others by its name. */
-export const volumeName = (index: number) => `q${index}.volume.test`;
+/** No name is asked twice, so that each query can be told from the others by its name; they all end so. */
+export const volumeSuffix = `p${process.pid}.volume.test`;
 
 /** Runs dnsperf in a network namespace with as many names as it can ask. */
 export async function runDnsperf(namespacePath: string, options: DnsperfOptions): Promise<DnsperfResult> {
@@ -32,7 +32,10 @@ export async function runDnsperf(namespacePath: string, options: DnsperfOptions)
     const file = join(folder, 'queries');
     // It may send a few more than the rate says.
     const count = Math.ceil(queriesPerSecond * seconds * 1.1) + clients;
-    await writeFile(file, Array.from({ length: count }, (_, index) => `${volumeName(index)} A\n`).join(''));
+    await writeFile(
+      file,
+      Array.from({ length: count }, (_, index) => `q${index}.${volumeSuffix} A\n`).join(''),
+    );
     const output = await runInNamespace(
       namespacePath,
       'dnsperf',

@@ -39,6 +39,15 @@ export class Api {
     return await this.#expectSuccess<Body>('GET', path);
   }
 
+  /** The body of a successful answer in another form than JSON. */
+  async text(path: string, accept: string): Promise<string> {
+    const headers: Record<string, string> = { accept };
+    if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`;
+    const response = await fetch(new URL(path, this.#base), { headers, signal: AbortSignal.timeout(60_000) });
+    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
+    return await response.text();
+  }
+
   async post<Body>(path: string, body?: unknown): Promise<Body> {
     return await this.#expectSuccess<Body>('POST', path, body);
   }
