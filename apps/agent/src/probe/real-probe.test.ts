@@ -1,10 +1,20 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
 import { existsSync, readFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type HandshakeColumns, HandshakeRole, SessionState } from '@synscope/protocol';
+import {
+  DnsOutcome,
+  DnsSide,
+  type HandshakeColumns,
+  HandshakeRole,
+  Probe,
+  SessionState,
+} from '@synscope/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentHarness } from '../testing/agent-harness.js';
 import { desiredSession } from '../testing/desired-session.js';
+import { wireName } from '../testing/record-bytes.js';
 import type { AgentStream } from '../testing/test-control-plane.js';
 
 const PROBE = fileURLToPath(new URL('../../../../bpf/.build/synscope-probe', import.meta.url));
@@ -13,6 +23,7 @@ const canTrace = process.getuid?.() === 0 && existsSync('/sys/kernel/btf/vmlinux
 
 let harness: AgentHarness;
 let server: Server;
+let resolver: Socket | undefined;
 let port: number;
 beforeEach(async () => {
   if (!existsSync(PROBE)) throw new Error(`${PROBE} is missing: npm run build first`);
@@ -26,6 +37,8 @@ beforeEach(async () => {
 afterEach(async ({ task }) => {
   await harness.stop();
   await new Promise((resolve) => server.close(resolve));
+  resolver?.close();
+  resolver = undefined;
   if (task.result?.state === 'fail') console.error(harness.log.lines.join('\n'));
 });
 
@@ -89,7 +102,81 @@ describe.runIf(canTrace)('the agent with the real probe', () => {
     stream.desire(2n, []);
     await stream.statuses.next(({ state }) => state === SessionState.DONE);
   });
+
+  it('hands on both sides of a DNS query, its name as the host lets it out', async () => {
+    const agent = harness.agent({ probe: PROBE, queryNames: 'last-labels=2' });
+    await agent.start();
+    const stream = await harness.plane.nextStream();
+    resolver = await echoingResolver();
+    const { port: dnsPort } = resolver.address();
+    stream.desire(1n, [desiredSession(1, { probes: [Probe.DNS], filter: { dnsPorts: [dnsPort] } })]);
+    const { hooks, error } = await stream.statuses.next(({ state }) => state === SessionState.RUNNING);
+    expect(hooks).not.toEqual([]);
+    expect(error).toBe('');
+
+    const clientPort = await ask(dnsPort, 'Secret.Synscope.Example', 28);
+    const sides: DnsSide[] = [];
+    while (sides.length < 2) {
+      const { dnsQueries } = await stream.batches.next((batch) => batch.dnsQueries !== undefined);
+      if (dnsQueries === undefined) continue;
+      dnsQueries.clientPort.forEach((held, i) => {
+        if (held !== clientPort) return;
+        expect(dnsQueries.queryNames[dnsQueries.queryNameIndex[i] ?? -1]).toBe('*.synscope.example');
+        expect(dnsQueries.queryType[i]).toBe(28);
+        expect(dnsQueries.outcome[i]).toBe(DnsOutcome.ANSWERED);
+        expect(dnsQueries.pid[i]).toBe(process.pid);
+        sides.push(dnsQueries.side[i] as DnsSide);
+      });
+    }
+    expect(sides.sort()).toEqual([DnsSide.CLIENT, DnsSide.RESOLVER]);
+  });
+
+  it('hands on calls of getaddrinfo()', async () => {
+    const agent = harness.agent({ probe: PROBE });
+    await agent.start();
+    const stream = await harness.plane.nextStream();
+    stream.desire(1n, [
+      desiredSession(1, { probes: [Probe.NAME_LOOKUP], filter: { queryNames: ['localhost'] } }),
+    ]);
+    await stream.statuses.next(({ state }) => state === SessionState.RUNNING);
+    await lookup('localhost', { family: 4 });
+    for (;;) {
+      const { nameLookups } = await stream.batches.next((batch) => batch.nameLookups !== undefined);
+      const row = nameLookups?.pid.indexOf(process.pid) ?? -1;
+      if (nameLookups === undefined || row < 0) continue;
+      expect(nameLookups.names[nameLookups.nameIndex[row] ?? -1]).toBe('localhost');
+      expect(nameLookups.resultCode[row]).toBe(0);
+      expect(nameLookups.family[row]).toBe(2);
+      break;
+    }
+  });
 });
+
+/** A resolver that answers each query with itself, marked as an answer. */
+async function echoingResolver(): Promise<Socket> {
+  const socket = createSocket('udp4');
+  socket.on('message', (query, { port: clientPort, address }) => {
+    const answer = Buffer.from(query);
+    // QR, RFC 1035 §4.1.1.
+    answer.writeUInt8(0x80 | answer.readUInt8(2), 2);
+    socket.send(answer, clientPort, address);
+  });
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  return socket;
+}
+
+/** Asks for a name and waits for the answer; the port that was asked from. */
+async function ask(dnsPort: number, name: string, type: number): Promise<number> {
+  const client = createSocket('udp4');
+  const header = Buffer.of(0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0);
+  const query = Buffer.concat([header, wireName(name), Buffer.of(0, type, 0, 1)]);
+  const answered = new Promise((resolve) => client.once('message', resolve));
+  client.send(query, dnsPort, '127.0.0.1');
+  await answered;
+  const clientPort = client.address().port;
+  client.close();
+  return clientPort;
+}
 
 /** The one that the agent in this process has started. */
 function probePid(): number {
