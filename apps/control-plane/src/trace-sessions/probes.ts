@@ -1,4 +1,4 @@
-import { PROBES, type ProbeName } from '@synscope/api-contract';
+import type { ProbeName } from '@synscope/api-contract';
 import { Probe } from '@synscope/protocol';
 
 export const PROBE_NUMBERS: Readonly<Record<ProbeName, Probe>> = {
@@ -13,9 +13,4 @@ export const AVAILABLE_PROBES: readonly ProbeName[] = ['tcp_handshake', 'dns', '
 
 export function isAvailable(probe: ProbeName): boolean {
   return AVAILABLE_PROBES.includes(probe);
-}
-
-/** Null for a number that a newer agent knows. */
-export function probeName(number: number): ProbeName | null {
-  return PROBES.find((name) => PROBE_NUMBERS[name] === number) ?? null;
 }
