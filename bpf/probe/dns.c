@@ -158,6 +158,7 @@ static bool load_object(__u32 ring_bytes, __u32 pending_max)
 	error = open_object();
 	if (!error) {
 		size_object(ring_bytes, pending_max);
+		object_preallocate_for_kernel(skeleton->obj);
 		error = dns_bpf__load(skeleton);
 	}
 	if (!error) {

@@ -110,6 +110,7 @@ static int load_object(void)
 	bpf_map__set_max_entries(skeleton->maps.attempts_overflow, overflow_max(options->pending_max));
 	bpf_map__set_max_entries(skeleton->maps.pendings_overflow, overflow_max(options->pending_max));
 	skeleton->bss->accept_deadline_ns = options->accept_deadline_ns;
+	object_preallocate_for_kernel(skeleton->obj);
 	error = handshake_bpf__load(skeleton);
 	if (error)
 		return error;

@@ -81,6 +81,7 @@ static int load_object(void)
 	skeleton->rodata->query_name_seed = seed;
 	bpf_map__set_max_entries(skeleton->maps.records, RING_BYTES);
 	bpf_map__set_max_entries(skeleton->maps.lookups, LOOKUPS_MAX);
+	object_preallocate_for_kernel(skeleton->obj);
 	error = name_lookup_bpf__load(skeleton);
 	if (error)
 		return error;

@@ -3,8 +3,10 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -53,6 +55,25 @@ void object_forget_complaint(void)
 const char *object_complaint(void)
 {
 	return complaint;
+}
+
+static bool allocates_safely(void)
+{
+	unsigned int major, minor;
+	struct utsname host;
+
+	return !uname(&host) && sscanf(host.release, "%u.%u", &major, &minor) == 2 && (major > 6 || (major == 6 && minor >= 1));
+}
+
+void object_preallocate_for_kernel(const struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	if (allocates_safely())
+		return;
+	bpf_object__for_each_map(map, object)
+		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH)
+			bpf_map__set_map_flags(map, bpf_map__map_flags(map) & ~(__u32)BPF_F_NO_PREALLOC);
 }
 
 struct ring_buffer *object_open_ring(const struct bpf_map *records, ring_buffer_sample_fn receive)

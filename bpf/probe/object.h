@@ -15,6 +15,12 @@ void object_forget_complaint(void);
 /* Why libbpf could not load or attach: the first thing it complained of, with the verifier's last words if there are any. */
 const char *object_complaint(void);
 
+/*
+ * Before the load: kernels before 6.1 warn, with a stack trace in their log (and stop, where told so by panic_on_warn), about tracing programs with
+ * hash maps that are allocated as they fill. There all room is taken at once.
+ */
+void object_preallocate_for_kernel(const struct bpf_object *object);
+
 /* A consumer of the object's records that is watched by kernel_ring_descriptor(). Returns NULL with errno set. */
 struct ring_buffer *object_open_ring(const struct bpf_map *records, ring_buffer_sample_fn receive);
 
