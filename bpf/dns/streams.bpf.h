@@ -137,13 +137,16 @@ __noinline __u32 stream_step(struct __sk_buff *skb, __u32 offset, __u32 left, __
 	part = wanted - have;
 	if (part > left)
 		part = left;
-	/* The barriers keep what is compared in the register that is used: older verifiers know no more of its copies. */
+	/*
+	 * The barriers keep what is compared in the register that is used: older verifiers know no more of its copies. Nor do they learn from "not 0"
+	 * that a number is at least 1; hence the step down and up.
+	 */
+	part--;
 	__asm__ volatile("" : "+r"(part));
-	if (part > STREAM_BYTES)
+	if (part >= STREAM_BYTES)
 		return 0;
 	__asm__ volatile("" : "+r"(part));
-	if (!part)
-		return 0;
+	part++;
 	__asm__ volatile("" : "+r"(have));
 	if (have >= STREAM_BYTES)
 		return 0;
