@@ -108,12 +108,16 @@ static __noinline void emit(struct dns_query *query)
 {
 	struct dns_query_record *record = &query->record;
 	struct counters *c = counters();
-	__u64 size;
+	__u64 size, *last;
 
 	record->slots = final_slots(query);
 	if (!record->slots)
 		return;
 	record->revision = filters[generation()].revision;
+	/* The bytes behind the name in its last word (little-endian): what they hold is nobody's business. */
+	last = (void *)(record->name + (record->name_length & 0xf8));
+	if (record->name_length & 7)
+		*last &= (1ULL << (record->name_length & 7) * 8) - 1;
 	size = offsetof(struct dns_query_record, name) + ((record->name_length + 7) & ~7ULL & 0x1ff);
 	if (size > sizeof(*record))
 		return;
