@@ -193,15 +193,17 @@ export const dnsQuerySummaryQuerySchema = z.strictObject({
 export type DnsQuerySummaryQuery = z.output<typeof dnsQuerySummaryQuerySchema>;
 
 export const dnsQuerySummaryItemSchema = z
-  .strictObject({
-    ...summaryItemFields,
-    failed: countSchema.meta({
-      description:
-        'Of those, answered late, not answered, or answered with another response code than NOERROR and NXDOMAIN.',
-    }),
-    unanswered: countSchema.meta({ description: 'Of those, never answered. They have no latency.' }),
-    late: countSchema.meta({ description: 'Of those, answered late. Their true latency is in `latencyUs`.' }),
-  })
+  .strictObject(
+    summaryItemFields(
+      'Of those, answered late, not answered, or answered with another response code than NOERROR and NXDOMAIN.',
+      {
+        unanswered: countSchema.meta({ description: 'Of those, never answered. They have no latency.' }),
+        late: countSchema.meta({
+          description: 'Of those, answered late. Their true latency is in `latencyUs`.',
+        }),
+      },
+    ),
+  )
   .meta({ id: 'DnsQuerySummaryItem' });
 export type DnsQuerySummaryItem = z.output<typeof dnsQuerySummaryItemSchema>;
 export const dnsQuerySummarySchema = summarySchema('DnsQuerySummary', dnsQuerySummaryItemSchema);

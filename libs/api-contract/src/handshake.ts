@@ -180,10 +180,7 @@ export const handshakeSummaryQuerySchema = z.strictObject({
 export type HandshakeSummaryQuery = z.output<typeof handshakeSummaryQuerySchema>;
 
 export const handshakeSummaryItemSchema = z
-  .strictObject({
-    ...summaryItemFields,
-    failed: countSchema.meta({ description: 'Of those, with another outcome than `established`.' }),
-  })
+  .strictObject(summaryItemFields('Of those, with another outcome than `established`.', {}))
   .meta({ id: 'HandshakeSummaryItem' });
 export type HandshakeSummaryItem = z.output<typeof handshakeSummaryItemSchema>;
 export const handshakeSummarySchema = summarySchema('HandshakeSummary', handshakeSummaryItemSchema);

@@ -3,7 +3,6 @@ import { lookupNameListSchema } from './dns/lookup-name.js';
 import { listSchema, pageQuery } from './shared/list.js';
 import { queryList } from './shared/query-values.js';
 import {
-  countSchema,
   microsecondsSchema,
   minLatencyMsSchema,
   recordFields,
@@ -131,10 +130,7 @@ export const nameLookupSummaryQuerySchema = z.strictObject({
 export type NameLookupSummaryQuery = z.output<typeof nameLookupSummaryQuerySchema>;
 
 export const nameLookupSummaryItemSchema = z
-  .strictObject({
-    ...summaryItemFields,
-    failed: countSchema.meta({ description: 'Of those, with another result than `success`.' }),
-  })
+  .strictObject(summaryItemFields('Of those, with another result than `success`.', {}))
   .meta({ id: 'NameLookupSummaryItem' });
 export const nameLookupSummarySchema = summarySchema('NameLookupSummary', nameLookupSummaryItemSchema);
 export type NameLookupSummary = z.output<typeof nameLookupSummarySchema>;

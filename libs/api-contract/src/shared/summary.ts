@@ -37,13 +37,18 @@ export const latencyStatisticsSchema = z
   });
 export type LatencyStatistics = z.output<typeof latencyStatisticsSchema>;
 
-export const summaryItemFields = {
-  group: z
-    .record(z.string(), z.union([z.string(), z.int()]).nullable())
-    .meta({ description: 'The values of `groupBy`; null is a group too.' }),
-  count: countSchema.meta({ description: 'Records in the group.' }),
-  latencyUs: latencyStatisticsSchema,
-};
+/** The fields of every group. `failed` says what counts as failed; `more` are further counts. */
+export function summaryItemFields<M extends z.ZodRawShape>(failed: string, more: M) {
+  return {
+    group: z
+      .record(z.string(), z.union([z.string(), z.int()]).nullable())
+      .meta({ description: 'The values of `groupBy`; null is a group too.' }),
+    count: countSchema.meta({ description: 'Records in the group.' }),
+    failed: countSchema.meta({ description: failed }),
+    ...more,
+    latencyUs: latencyStatisticsSchema,
+  };
+}
 
 /** The envelope of every summary. `id` names it in the OpenAPI document. */
 export function summarySchema<T extends z.ZodType>(id: string, item: T) {
