@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fastest DNS server that there can be, for load: every datagram goes back as it came, made an answer by its QR bit. It writes one
- * line when it listens and one, with how many it answered, when its stdin closes.
+ * line when it listens and one, with how many it took, when its stdin closes.
  *
- *   dns-reflector [--netns PATH] [--name NAME] ADDRESS PORT
+ *   dns-reflector [--netns PATH] [--name NAME] [--silent] ADDRESS PORT     --silent: it takes every query and answers none
  */
 #include "process.h"
 #include "socket-address.h"
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,10 +42,22 @@ static int open_socket(struct socket_address address)
 	return descriptor;
 }
 
-/* Answers all that waits. Returns how many that were. */
-static uint64_t reflect(int socket)
+static void answer(int socket, int count)
 {
-	uint64_t answered = 0;
+	for (int sent = 0; sent < count;) {
+		int more = sendmmsg(socket, headers + sent, count - sent, 0);
+
+		/* The ICMP error of an earlier answer, which nobody waited for any more. */
+		if (more < 0 && errno != ECONNREFUSED)
+			fail("sendmmsg");
+		sent += more < 0 ? 0 : more;
+	}
+}
+
+/* Takes all that waits. Returns how many that were. */
+static uint64_t reflect(int socket, bool silent)
+{
+	uint64_t taken = 0;
 	int count;
 
 	do {
@@ -64,31 +77,29 @@ static uint64_t reflect(int socket)
 			parts[i].iov_len = headers[i].msg_len;
 			headers[queries++] = headers[i];
 		}
-		for (int sent = 0; sent < queries;) {
-			int more = sendmmsg(socket, headers + sent, queries - sent, 0);
-
-			/* The ICMP error of an earlier answer, which nobody waited for any more. */
-			if (more < 0 && errno != ECONNREFUSED)
-				fail("sendmmsg");
-			sent += more < 0 ? 0 : more;
-		}
-		answered += queries;
+		if (!silent)
+			answer(socket, queries);
+		taken += queries;
 	} while (count == BATCH);
-	return answered;
+	return taken;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option known[] = { { "netns", required_argument, NULL, 'n' }, { "name", required_argument, NULL, 'm' }, { 0 } };
+	static const struct option known[] = {
+		{ "netns", required_argument, NULL, 'n' }, { "name", required_argument, NULL, 'm' }, { "silent", no_argument, NULL, 's' }, { 0 }
+	};
 	struct pollfd descriptors[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .events = POLLIN } };
 	char local[ADDRESS_TEXT_SIZE];
-	uint64_t answered = 0;
+	uint64_t taken = 0;
+	bool silent = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (option) {
 		case 'n': enter_namespace(optarg); break;
 		case 'm': prctl(PR_SET_NAME, optarg); break;
+		case 's': silent = true; break;
 		default: return 2;
 		}
 	}
@@ -102,7 +113,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	while (poll(descriptors, 2, -1) < 0 || !descriptors[0].revents)
 		if (descriptors[1].revents)
-			answered += reflect(descriptors[1].fd);
-	printf("{\"event\":\"answered\",\"count\":%lu}\n", answered);
+			taken += reflect(descriptors[1].fd, silent);
+	printf("{\"event\":\"taken\",\"count\":%lu}\n", taken);
 	return 0;
 }

@@ -8,25 +8,31 @@ interface Listening {
   readonly local: SocketAddress;
 }
 
-interface Answered {
-  readonly event: 'answered';
+interface Taken {
+  readonly event: 'taken';
   readonly count: number;
 }
 
 /** Makes every query its own answer, for load; see dns-reflector.c. */
 export class DnsReflector implements AsyncDisposable {
-  readonly #process: JsonProcess<Listening | Answered>;
+  readonly #process: JsonProcess<Listening | Taken>;
 
-  private constructor(process: JsonProcess<Listening | Answered>) {
+  private constructor(process: JsonProcess<Listening | Taken>) {
     this.#process = process;
   }
 
   static async start(
     namespacePath: string | undefined,
-    options: { readonly address: string; readonly port?: number; readonly name?: string },
+    options: {
+      readonly address: string;
+      readonly port?: number;
+      readonly name?: string;
+      /** It takes every query and answers none. */
+      readonly silent?: boolean;
+    },
   ): Promise<DnsReflector> {
-    const { address, port = 53, name } = options;
-    const args = [...flags({ netns: namespacePath, name }), address, String(port)];
+    const { address, port = 53, name, silent } = options;
+    const args = [...flags({ netns: namespacePath, name, silent }), address, String(port)];
     const reflector = new DnsReflector(await JsonProcess.start(dnsReflectorFile, args));
     try {
       await reflector.#process.until(() => reflector.#process.events.length > 0, 'bound socket');
@@ -43,11 +49,11 @@ export class DnsReflector implements AsyncDisposable {
     return listening.local;
   }
 
-  /** Ends it and says how many queries it answered. */
+  /** Ends it and says how many queries it took. */
   async stop(): Promise<number> {
     await this.#process[Symbol.asyncDispose]();
     const last = this.#process.events.at(-1);
-    if (last?.event !== 'answered') throw new Error('the reflector ended without a count');
+    if (last?.event !== 'taken') throw new Error('the reflector ended without a count');
     return last.count;
   }
 

@@ -10,6 +10,9 @@ export interface DnsperfOptions {
   readonly seconds: number;
   /** Sockets that it asks from. Default 8. */
   readonly clients?: number;
+  /** How many queries may wait for their answers, and for how many seconds. Default: dnsperf's own 100 and 5. */
+  readonly outstanding?: number;
+  readonly timeoutSeconds?: number;
 }
 
 /** What dnsperf says of its run. */
@@ -26,7 +29,7 @@ export const volumeSuffix = `p${process.pid}.volume.test`;
 
 /** Runs dnsperf in a network namespace with as many names as it can ask. */
 export async function runDnsperf(namespacePath: string, options: DnsperfOptions): Promise<DnsperfResult> {
-  const { server, queriesPerSecond, seconds, clients = 8 } = options;
+  const { server, queriesPerSecond, seconds, clients = 8, outstanding = 100, timeoutSeconds = 5 } = options;
   const folder = await mkdtemp(join(tmpdir(), 'synscope-dnsperf-'));
   try {
     const file = join(folder, 'queries');
@@ -41,6 +44,7 @@ export async function runDnsperf(namespacePath: string, options: DnsperfOptions)
       'dnsperf',
       ...['-s', server.address, '-p', String(server.port), '-d', file],
       ...['-l', String(seconds), '-Q', String(queriesPerSecond), '-c', String(clients)],
+      ...['-q', String(outstanding), '-t', String(timeoutSeconds), '-O', 'suppress=timeouts'],
     );
     const figure = (label: string) => {
       const value = new RegExp(`${label}:\\s+([\\d.]+)`).exec(output)?.[1];

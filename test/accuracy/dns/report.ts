@@ -25,8 +25,9 @@ const header = [
 ];
 
 function outcomes(ends: readonly ExpectedEnd[]): string {
-  const texts = ends.map(({ outcome, lateReason, responseCode }) => {
+  const texts = ends.map(({ outcome, lateReason, responseCode, truncated }) => {
     if (lateReason !== null) return `${outcome}, ${lateReason}`;
+    if (truncated) return `${outcome}, truncated`;
     return responseCode === null || responseCode === 'NOERROR' ? outcome : `${outcome}, ${responseCode}`;
   });
   return [...new Set(texts)].join('; ');
