@@ -194,18 +194,40 @@ describe('the REST API', () => {
     });
   });
 
-  it('answers text that is no HTTP and stays up', async () => {
+  it.each([
+    ['text that is no HTTP', '\u0016\u0003\u0001 hello\r\n\r\n', 400, 'invalid_request', /not a request/],
+    [
+      'an address that is not escaped',
+      'GET /api/v1/agents?selector=bücher HTTP/1.1\r\nhost: x\r\n\r\n',
+      400,
+      'invalid_request',
+      /%-escaped/,
+    ],
+    [
+      'an address without end',
+      `GET /api/v1/agents?selector=${'a'.repeat(20_000)} HTTP/1.1\r\n\r\n`,
+      431,
+      'headers_too_large',
+      /16 KiB/,
+    ],
+  ])('answers %s with a problem, and stays up', async (_what, text, status, code, detail) => {
     const { hostname, port } = new URL(control.baseUrl);
     const reply = await new Promise<string>((resolve, reject) => {
-      const socket = connect(Number(port), hostname, () => socket.write('\u0016\u0003\u0001 hello\r\n\r\n'));
-      let text = '';
+      const socket = connect(Number(port), hostname, () => socket.write(text));
+      let received = '';
       socket.on('data', (data) => {
-        text += data;
+        received += data;
       });
-      socket.on('close', () => resolve(text));
+      socket.on('close', () => resolve(received));
       socket.on('error', reject);
     });
-    expect(reply).toMatch(/^HTTP\/1\.1 400 /);
+    expect(reply).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(reply).toContain('content-type: application/problem+json');
+    expect(JSON.parse(reply.slice(reply.indexOf('\r\n\r\n')))).toMatchObject({
+      status,
+      code,
+      detail: expect.stringMatching(detail),
+    });
     expect((await control.call('GET', '/healthz')).status).toBe(200);
   });
 
