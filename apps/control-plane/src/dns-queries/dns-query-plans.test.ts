@@ -74,7 +74,10 @@ describe('the statements that list DNS queries', () => {
     [{ outcome: ['unanswered'] }, /Index Cond: .*outcome = ANY/],
     [{ serverAddress: '192.0.2.53', minLatencyMs: 50 }, /Index Cond: .*server_address = /],
     [{ responseCode: ['SERVFAIL'], minLatencyMs: 20 }, /Index Cond: .*response_code = ANY/],
-    [{ queryNameSuffix: ['n7.example.com'], outcome: ['late', 'unanswered'] }, /Filter: .*right"?\(query_name/],
+    [
+      { queryNameSuffix: ['n7.example.com'], outcome: ['late', 'unanswered'] },
+      /Filter: .*right"?\(query_name/,
+    ],
   ])('check %j within the index by time, in one statement', async (filter, checked) => {
     const plans = await plansOf((reader) =>
       reader.listByTime(DNS_QUERIES, scopeOf(filter), null, 100, endMs),
