@@ -22,7 +22,7 @@
 /* A container that starts is seen after so long, at most. */
 #define SCAN_INTERVAL_NS (10 * NANOSECONDS_PER_SECOND)
 /* For the first scan before the session counts as attached. */
-#define FIRST_SCAN_MILLISECONDS 2000
+#define FIRST_SCAN_MILLISECONDS 1000
 
 static const struct c_library_user *user;
 static struct uprobe_type uprobe;

@@ -19,17 +19,48 @@
 
 static pid_t finder;
 
-/* Waits for the look's end, and ends it at its deadline. */
-static enum finder_message_kind await_end(pid_t looker)
+/* Looks that their file system holds: a request that a FUSE server has taken and does not answer outlives even SIGKILL. */
+#define HELD_MAX 8
+
+static unsigned int held;
+
+static bool end_within_deadline(pid_t looker)
 {
 	struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, looker, 0), .events = POLLIN};
+	bool in_time = ended.fd >= 0 && poll(&ended, 1, SCAN_DEADLINE_MILLISECONDS) == 1;
+
+	if (ended.fd >= 0)
+		close(ended.fd);
+	return in_time;
+}
+
+static enum finder_message_kind await_end(pid_t looker)
+{
 	int status;
 
-	if (ended.fd >= 0 && poll(&ended, 1, SCAN_DEADLINE_MILLISECONDS) != 1)
-		kill(looker, SIGKILL);
-	close(ended.fd);
-	waitpid(looker, &status, 0);
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? FINDER_COMPLETE : FINDER_STUCK;
+	if (end_within_deadline(looker) && waitpid(looker, &status, 0) == looker)
+		return WIFEXITED(status) && !WEXITSTATUS(status) ? FINDER_COMPLETE : FINDER_STUCK;
+	kill(looker, SIGKILL);
+	held++;
+	return FINDER_STUCK;
+}
+
+static enum finder_message_kind look(struct discovery *discovery, const char *function, const struct uprobe_type *uprobe, bool everywhere)
+{
+	pid_t finder = getpid(), looker;
+
+	while (held && waitpid(-1, NULL, WNOHANG) > 0)
+		held--;
+	if (held >= HELD_MAX)
+		return FINDER_STUCK;
+	looker = fork();
+	if (!looker) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == finder)
+			library_scan(discovery, SOCKET, function, uprobe, everywhere);
+		_exit(0);
+	}
+	return looker > 0 ? await_end(looker) : FINDER_STUCK;
 }
 
 static void __attribute__((noreturn)) serve(struct discovery *discovery, const char *function, const struct uprobe_type *uprobe, bool everywhere)
@@ -38,15 +69,7 @@ static void __attribute__((noreturn)) serve(struct discovery *discovery, const c
 	char request;
 
 	while (recv(SOCKET, &request, sizeof(request), 0) == sizeof(request)) {
-		pid_t self = getpid(), looker = fork();
-
-		if (!looker) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			if (getppid() == self)
-				library_scan(discovery, SOCKET, function, uprobe, everywhere);
-			_exit(0);
-		}
-		answer.kind = looker > 0 ? await_end(looker) : FINDER_STUCK;
+		answer.kind = look(discovery, function, uprobe, everywhere);
 		send(SOCKET, &answer, sizeof(answer), MSG_NOSIGNAL);
 	}
 	_exit(0);

@@ -274,7 +274,7 @@ static void look_into(const char *process, struct executable *executable)
 		return;
 	executable->under_way = true;
 	executable->library_count = 0;
-	while (getline(&line, &size, maps) > 0)
+	while (executable->library_count < LIBRARIES_PER_EXECUTABLE && getline(&line, &size, maps) > 0)
 		complete = look_at_mapping(process, line, executable) && complete;
 	free(line);
 	fclose(maps);

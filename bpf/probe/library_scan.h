@@ -13,6 +13,7 @@
 #define LIBRARIES_MAX 128
 /* Remembered, so that each is looked into once. More are looked into at every scan. */
 #define EXECUTABLES_MAX 4096
+/* One, and another in the rare process that loads a second copy; no process can fill the places of all. */
 #define LIBRARIES_PER_EXECUTABLE 2
 
 enum library_state {

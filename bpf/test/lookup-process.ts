@@ -115,7 +115,11 @@ export class LookupProcess {
     return JSON.parse(value) as LookupAnswer;
   }
 
-  async run(command: 'lookup' | 'jump' | 'cancel' | 'die', name: string, family = 0): Promise<LookupAnswer> {
+  async run(
+    command: 'lookup' | 'jump' | 'cancel' | 'die' | 'map',
+    name: string,
+    family = 0,
+  ): Promise<LookupAnswer> {
     this.process.stdin?.write(`${command} ${name} ${family}\n`);
     return this.answer();
   }

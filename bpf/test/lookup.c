@@ -7,6 +7,7 @@
  *   jump NAME             a call that a signal handler leaves by siglongjmp() after 50 ms
  *   cancel NAME           a thread cancelled in the call after 50 ms; result: whether its cleanup handler ran
  *   die NAME              a thread that ends in the call after 50 ms, by exit(2) alone
+ *   map PATH              maps a file as if it were a library; result: errno
  * First of all one line tells that the resolver is ready.
  *
  * The resolver answers by the first label: delay-N after N ms with 192.0.2.1, nxdomain, servfail, silent never. "known.test" is in the hosts file.
@@ -14,6 +15,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -25,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -205,6 +208,17 @@ static int call_and_end_thread(bool cancel)
 	return cleaned_up;
 }
 
+static int map(const char *path)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	void *mapped = file < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+	int error = mapped == MAP_FAILED ? errno : 0;
+
+	if (file >= 0)
+		close(file);
+	return error;
+}
+
 static void report(int result, unsigned long long began_ns)
 {
 	struct stat netns;
@@ -223,6 +237,8 @@ static void run(const char *command)
 		report(call(strcmp(name, "-") ? name : NULL), began_ns);
 	else if (!strcmp(command, "jump"))
 		report(call_and_jump(), began_ns);
+	else if (!strcmp(command, "map"))
+		report(map(name), began_ns);
 	else
 		report(call_and_end_thread(!strcmp(command, "cancel")), began_ns);
 }

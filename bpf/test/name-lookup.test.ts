@@ -1,8 +1,20 @@
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { FrameType, parseDiagnostic } from '@synscope/probe-wire';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   LookupProcess,
@@ -12,6 +24,7 @@ import {
   muslLookupProgram,
 } from './lookup-process.js';
 import { ProbeProcess } from './probe-process.js';
+import { SilentFileSystem } from './silent-file-system.js';
 
 const run = promisify(execFile);
 
@@ -326,4 +339,67 @@ describe('a container', () => {
       for (const root of roots) await run('umount', [root]);
     }
   });
+
+  /** Copies of a library, each damaged so that nothing can be found in it. */
+  function damaged(library: Buffer): Buffer[] {
+    const sections = Number(library.readBigUInt64LE(40)); // e_shoff
+    // The first section of type SHT_DYNSYM; a section header is 64 bytes long.
+    let symbols = sections;
+    while (library.readUInt32LE(symbols + 4) !== 11) symbols += 64;
+    // e_ident, e_type and e_machine, e_phoff, e_shoff, e_phentsize, e_phnum and e_shentsize, e_shnum; then sh_offset, sh_size and sh_link.
+    const words = [4, 16, 32, 40, 52, 56, 60, symbols + 24, symbols + 32, symbols + 40];
+    const cut = [1, 4, 63, 64, 4096, library.length - 1].map((length) => library.subarray(0, length));
+    const changed = words.flatMap((at) =>
+      [0, 1, 0x7fffffff, 0xffffffff].map((value) => {
+        const copy = Buffer.from(library);
+        copy.writeUInt32LE(value, at);
+        return copy;
+      }),
+    );
+    return [...cut, ...changed];
+  }
+
+  it('with files that are no libraries in spite of their names is passed over', async () => {
+    const libc = (await run('ldd', [lookupProgram])).stdout.match(/(\/\S*libc\.so\.6)/)?.[1] ?? '';
+    const lookups = await startLookups();
+    await probe.configure(lookupSlot(0));
+    const sound = await attachedLibraries();
+    await probe.configure();
+    for (const [i, bytes] of damaged(await readFile(libc)).entries()) {
+      const path = join(folder, `libc.so.${i}`);
+      await writeFile(path, bytes);
+      expect(await lookups.run('map', path)).toMatchObject({ result: 0 });
+      await unlink(path);
+    }
+    const said: string[] = [];
+    probe.changes.on('frame', (type: number, payload: Buffer) => {
+      if (type === FrameType.diagnostic) said.push(parseDiagnostic(payload).code);
+    });
+    await probe.configure(lookupSlot(0));
+    expect(await attachedLibraries()).toBe(sound);
+    await lookups.run('lookup', 'nxdomain.odd.test');
+    expect(await records.take('nxdomain.odd.test')).toBeDefined();
+    expect(said).toEqual([]);
+  });
+
+  it('whose file system does not answer holds up neither the probe nor the other containers', async () => {
+    const silent = await SilentFileSystem.mount(join(folder, 'silent'));
+    try {
+      const holder = await startLookups();
+      expect(await holder.run('map', join(silent.path, 'libc.so.6'))).toMatchObject({ result: 0 });
+      silent.fallSilent();
+      const stuck = new Promise<void>((resolve) => {
+        probe.changes.on('frame', (type: number, payload: Buffer) => {
+          if (type === FrameType.diagnostic && parseDiagnostic(payload).code === 'library_scan_stuck')
+            resolve();
+        });
+      });
+      expect(await probe.configure(lookupSlot(0))).toMatchObject({ attached: true });
+      await stuck;
+      const lookups = await startLookups(await makeGlibcRoot('beside'));
+      expect(await seen(lookups, 'beside')).toBe(true);
+    } finally {
+      await silent.unmount();
+    }
+  }, 40_000);
 });
