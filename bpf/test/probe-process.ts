@@ -151,7 +151,7 @@ export class ProbeProcess {
 
 const replaceBigInt = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
 
-function address(payload: Buffer, at: number): string {
+export function address(payload: Buffer, at: number): string {
   const bytes = payload.subarray(at, at + 16);
   if (bytes.readUInt32BE(8) === 0xffff && bytes.readBigUInt64BE(0) === 0n) {
     return bytes.subarray(12).join('.');
