@@ -1,43 +1,10 @@
-import { Agent } from './agent.js';
-import { AgentError } from './agent-error.js';
-import { parseCommandLine } from './configuration/command-line.js';
-import { createLog } from './log.js';
+import { setFlagsFromString } from 'node:v8';
 
-/** Runs until a signal or a failure; the exit status. Throws AgentError if it cannot start. */
-async function run(): Promise<number> {
-  const stopAsked = new Promise<NodeJS.Signals>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
-  const configuration = parseCommandLine(process.argv.slice(2), process.env);
-  if (configuration === null) return 0;
-  const log = createLog(configuration.logLevel);
-  const agent = new Agent(configuration, log);
-  const started = agent.start();
-  // Until it has started a signal ends it at once: nothing runs yet that would have to be taken off.
-  const early = await Promise.race([started.then(() => undefined), stopAsked]);
-  if (early !== undefined) {
-    await agent.stop();
-    return 0;
-  }
-  const ended = await Promise.race([agent.failure, stopAsked]);
-  if (ended instanceof AgentError) {
-    await agent.stop();
-    throw ended;
-  }
-  log.info({ signal: ended }, 'ending');
-  await agent.stop();
-  log.info({}, 'ended');
-  return 0;
-}
+// V8 optimizes a function fully after 3,000 calls, which happens to some (Node's scanner of CommonJS exports, for one) while the agent starts, and
+// then holds 5 MB of its compiler's code resident on a host where nothing goes on. The way of a record comes to this many calls within seconds on a
+// host where much goes on. Not a flag of bin/synscope-agent: Node 20 does not know it, and ends over flags that it does not know.
+const [major = 0] = process.versions.node.split('.').map(Number);
+if (major >= 22) setFlagsFromString('--invocation-count-for-turbofan=100000');
 
-try {
-  process.exitCode = await run();
-} catch (error) {
-  if (!(error instanceof AgentError)) throw error;
-  process.stderr.write(`synscope-agent: ${error.message}\n`);
-  if (error.code === 'bad_usage') process.stderr.write('synscope-agent --help shows how it is used\n');
-  process.exitCode = error.exitStatus;
-}
-// Ended as far as it matters: a connection that still lingers must not keep the process.
-process.exit();
+// Only then: what is imported above is compiled before the first line runs.
+await import('./run.js');
