@@ -16,6 +16,7 @@ struct kernel_options {
 	__u64 accept_deadline_ns;   /* a server's record waits this long for accept() */
 	__u32 dns_pending_max;      /* size of the table of unanswered DNS queries, a power of two */
 	__u64 dns_deadline_ns;      /* a query without an answer for so long is unanswered */
+	__u32 lookup_pending_max;   /* size of the table of getaddrinfo() calls that have not returned */
 	__u32 cost_sample_seconds;  /* of attached time for which the kernel measures our run time; 0 = not at all */
 };
 

@@ -39,6 +39,7 @@ static const char usage[] =
 	"  --pending-max N             size of each side's table of unfinished handshakes, a power of two (default 16384)\n"
 	"  --dns-pending-max N         size of the table of DNS queries without an answer, a power of two (default 32768)\n"
 	"  --dns-deadline-ms N         a DNS query without an answer for so long is unanswered (default 30000)\n"
+	"  --lookup-pending-max N      size of the table of getaddrinfo() calls that have not returned (default 4096)\n"
 	"  --accept-deadline-ms N      a server's record waits at most this long for accept() (default 60000)\n"
 	"  --cost-sample-seconds N     of attached time for which the kernel measures the programs' run time (default 30, 0 = never)\n"
 	"  --print-layout              print the wire's structs and constants as JSON and end\n"
@@ -66,6 +67,7 @@ static void parse_arguments(int count, char **arguments, struct kernel_options *
 		{"cgroup", required_argument, NULL, 'c'},         {"ring-bytes", required_argument, NULL, 'r'},
 		{"pending-max", required_argument, NULL, 'p'},    {"accept-deadline-ms", required_argument, NULL, 'a'},
 		{"dns-pending-max", required_argument, NULL, 'd'},{"dns-deadline-ms", required_argument, NULL, 'u'},
+		{"lookup-pending-max", required_argument, NULL, 'g'},
 		{"cost-sample-seconds", required_argument, NULL, 's'}, {"print-layout", no_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'v'},              {"help", no_argument, NULL, 'h'},
 		{},
@@ -102,6 +104,11 @@ static void parse_arguments(int count, char **arguments, struct kernel_options *
 			if (!parse_number(optarg, 1, 3600000, &number))
 				refuse("dns-deadline-ms", optarg, "milliseconds from 1 to 3600000");
 			options->dns_deadline_ns = number * 1000000;
+			break;
+		case 'g':
+			if (!parse_number(optarg, 1, 1U << 20, &number))
+				refuse("lookup-pending-max", optarg, "a number from 1 to 1048576");
+			options->lookup_pending_max = (__u32)number;
 			break;
 		case 's':
 			if (!parse_number(optarg, 0, 86400, &number))
@@ -284,6 +291,7 @@ int main(int count, char **arguments)
 		.accept_deadline_ns = 60000000000ULL,
 		.dns_pending_max = 32768,
 		.dns_deadline_ns = 30000000000ULL,
+		.lookup_pending_max = 4096,
 		.cost_sample_seconds = 30,
 	};
 	int error;

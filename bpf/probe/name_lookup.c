@@ -17,8 +17,6 @@
 #include "observer.h"
 
 #define RING_BYTES (256 * 1024)
-/* Lookups under way at the same time, of all processes. */
-#define LOOKUPS_MAX 4096
 /* Threads rarely die inside a call; a lookup that takes longer than this is asked after. */
 #define SWEEP_AGE_NS (10 * NANOSECONDS_PER_SECOND)
 
@@ -66,7 +64,7 @@ static const struct c_library_user library_user = {
 	.detach = detach_library,
 };
 
-static int load_object(void)
+static int load_object(const struct kernel_options *options)
 {
 	__u64 seed;
 	int error;
@@ -80,7 +78,7 @@ static int load_object(void)
 	skeleton->rodata->wakeup_bytes = RING_BYTES / 8;
 	skeleton->rodata->query_name_seed = seed;
 	bpf_map__set_max_entries(skeleton->maps.records, RING_BYTES);
-	bpf_map__set_max_entries(skeleton->maps.lookups, LOOKUPS_MAX);
+	bpf_map__set_max_entries(skeleton->maps.lookups, options->lookup_pending_max);
 	object_preallocate_for_kernel(skeleton->obj);
 	error = name_lookup_bpf__load(skeleton);
 	if (error)
@@ -111,7 +109,7 @@ static void load(const struct environment *environment)
 		snprintf(unavailable, sizeof(unavailable), "%s", without_libraries);
 		return;
 	}
-	error = load_object();
+	error = load_object(environment->options);
 	if (error)
 		refuse_kernel(error);
 }

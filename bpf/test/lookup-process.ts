@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { FrameType, MATCH_ALL, NameLookupCursor, type SlotFilter, type SlotSpec } from '@synscope/probe-wire';
-import type { ProbeProcess } from './probe-process.js';
+import { ProbeProcess } from './probe-process.js';
 
 export const lookupProgram = fileURLToPath(new URL('../.build/lookup', import.meta.url));
 
@@ -13,6 +13,13 @@ export async function muslLookupProgram(): Promise<string> {
   const folder = fileURLToPath(new URL('..', import.meta.url));
   await promisify(execFile)('make', ['-s', '-C', folder, '.build/lookup-musl']);
   return `${lookupProgram}-musl`;
+}
+
+/** A probe that has to do without CAP_SYS_PTRACE. */
+export class LesserProbeProcess extends ProbeProcess {
+  protected override command(probe: string, options: readonly string[]): [string, readonly string[]] {
+    return ['setpriv', ['--bounding-set', '-sys_ptrace', probe, ...options]];
+  }
 }
 
 export const lookupSlot = (slot: number, filter: Partial<SlotFilter> = {}): SlotSpec => ({

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmod,
   copyFile,
@@ -17,6 +18,7 @@ import { promisify } from 'node:util';
 import { FrameType, parseDiagnostic } from '@synscope/probe-wire';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
+  LesserProbeProcess,
   LookupProcess,
   LookupRecords,
   lookupProgram,
@@ -80,6 +82,43 @@ it('says that it can see lookups, and attaches only while a session asks for the
   await lookups.run('lookup', 'again.test');
   expect(await records.take('again.test')).toBeDefined();
   expect(records.named('unseen.test')).toEqual([]);
+});
+
+it('sees the host’s own library without CAP_SYS_PTRACE, and says that it is all', async () => {
+  const lesser = new LesserProbeProcess();
+  try {
+    const seenByLesser = new LookupRecords(lesser);
+    const { capabilities } = await lesser.hello;
+    const capability = capabilities.find(({ name }) => name === 'name_lookup');
+    expect(capability).toMatchObject({ available: true });
+    expect(capability?.detail).toMatch(/^without CAP_SYS_PTRACE .* only the host's own C library is seen/);
+    expect(await lesser.configure(lookupSlot(0))).toMatchObject({ attached: true, errors: [] });
+    const lookups = await startLookups();
+    await lookups.run('lookup', 'nxdomain.lesser.test');
+    expect(await seenByLesser.take('nxdomain.lesser.test')).toBeDefined();
+  } finally {
+    await lesser.end();
+  }
+});
+
+it('leaves looking for libraries to a process that ends with the probe, even if that is killed', async () => {
+  await probe.hello;
+  const parents = await Promise.all(
+    (await readdir('/proc'))
+      .filter((name) => /^\d+$/.test(name))
+      .map(async (name) => ({ name, stat: await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '') })),
+  );
+  // proc_pid_stat(5): the state and the parent's id are behind the name in parentheses.
+  const child = parents.find(({ stat }) => new RegExp(`\\) . ${probe.process.pid} `).test(stat));
+  const state = async () =>
+    /\) (.)/.exec(await readFile(`/proc/${child?.name}/stat`, 'utf8').catch(() => ''))?.[1] ?? 'gone';
+  expect(child?.stat).toContain('(synscope-finder)');
+  expect(await readFile(`/proc/${child?.name}/status`, 'utf8')).toMatch(/^CapPrm:\s*0000014000280000$/m);
+  const closed = once(probe.process, 'close');
+  probe.process.kill('SIGKILL');
+  await closed;
+  // Z: it has ended, and nobody has asked how.
+  await expect.poll(state).toMatch(/^(gone|Z)$/);
 });
 
 it('records who looked what up, and with which result', async () => {
@@ -220,6 +259,19 @@ describe('a call that does not return', () => {
     await probe.configure();
     expect(lost()).toBeGreaterThanOrEqual(2);
     expect(records.named('delay-1000.test')).toEqual([]);
+  });
+
+  it('counts what a full table cannot take', async () => {
+    const small = new ProbeProcess('--lookup-pending-max', '1');
+    try {
+      await small.configure(lookupSlot(0));
+      const both = await Promise.all([startLookups(), startLookups()]);
+      await Promise.all(both.map((lookups) => lookups.run('lookup', 'delay-300.test')));
+      await small.configure();
+      expect(small.stats?.probes.name_lookup.loss.pendingTableFull).toBeGreaterThanOrEqual(1);
+    } finally {
+      await small.end();
+    }
   });
 
   it('leaves a thread that is cancelled inside it its cleanup handlers', async () => {

@@ -98,7 +98,9 @@ export class ProbeProcess {
   readonly hello: Promise<ProbeHello>;
 
   constructor(...options: string[]) {
-    this.process = spawn(built('synscope-probe'), options, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.process = spawn(...this.command(built('synscope-probe'), options), {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     const hello = Promise.withResolvers<ProbeHello>();
     this.hello = hello.promise;
     const splitter = new FrameSplitter((type, payload) => {
@@ -106,6 +108,10 @@ export class ProbeProcess {
       else this.receive(type, payload);
     });
     this.process.stdout?.on('data', (chunk: Buffer) => splitter.push(chunk));
+  }
+
+  protected command(probe: string, options: readonly string[]): [string, readonly string[]] {
+    return [probe, options];
   }
 
   private receive(type: number, payload: Buffer): void {
