@@ -99,6 +99,9 @@ static __always_inline void sweep(struct dns_query *query)
 		query->record.observed_ns = sweep_now_ns;
 		query->record.elapsed_ns = sweep_now_ns - query->asked_ns;
 		query->record.outcome = DNS_UNANSWERED;
+		/* A resolver that is silent now may have answered before. */
+		if (query->record.side == SIDE_RESOLVER)
+			sender_of(&query->record, query->cookie);
 		emit(query);
 	}
 	query_remove(query);
