@@ -94,7 +94,7 @@ describe('the agent', () => {
     const { stream, run } = await harness.connected();
     await running(stream);
     const { revision } = await run.configures.next();
-    run.sendStats({ tcp_handshake: { emitted: 5 } });
+    run.sendStats({ tcp_handshake: { emitted: 5 }, name_lookup: { emitted: 4 } });
     run.sendHandshakes([
       { revision, slots: 1n },
       { revision, slots: 1n },
@@ -112,7 +112,10 @@ describe('the agent', () => {
     expect(again.revision).toBeGreaterThan(revision);
     await stream.statuses.next(stateIs(SessionState.RUNNING));
     const { loss } = await stream.batches.next();
-    expect(loss).toMatchObject([{ cause: LossCause.PROBE_RESTART, records: 3n }]);
+    expect(loss).toMatchObject([
+      { cause: LossCause.PROBE_RESTART, probe: Probe.TCP_HANDSHAKE, records: 3n },
+      { cause: LossCause.PROBE_RESTART, probe: Probe.NAME_LOOKUP, records: 4n },
+    ]);
 
     successor.sendHandshakes([{ revision: again.revision, slots: 1n, pid: 9 }]);
     expect(pids(await stream.batches.next())).toEqual([9]);

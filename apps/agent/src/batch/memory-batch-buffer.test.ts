@@ -61,6 +61,15 @@ describe('MemoryBatchBuffer', () => {
     expect(batches.filter(({ bytes }) => bytes.length > RECORD_BYTES)).toHaveLength(4);
   });
 
+  it('counts nothing for records that are in no count, but gives them up as well', () => {
+    const buffer = new MemoryBatchBuffer(1000);
+    const bytes = Buffer.concat([encodeBatch(1, [], []), Buffer.alloc(RECORD_BYTES)]);
+    buffer.append({ seq: 1, bytes, hasRecords: true, records: [], loss: [] });
+    const [batch] = takeAll(buffer);
+    expect(batch?.bytes).toEqual(encodeBatch(1, [], []));
+    expect(buffer.evictedRecords).toBe(0);
+  });
+
   it('does not give up what is on its way', () => {
     const buffer = new MemoryBatchBuffer(2 * (RECORD_BYTES + 600));
     append(buffer, 1);

@@ -102,7 +102,7 @@ describe('a name given to getaddrinfo()', () => {
     ['localhost', 'localhost'],
     ['.', '.'],
     ['..', '.'],
-    ['a\\b c', 'a\\\\b\\032c'],
+    ['a\\b c', 'a\\\\b c'],
     ['fe80::1%eth0', 'fe80::1%eth0'],
     [Buffer.from('bücher.de').toString('latin1'), 'b\\195\\188cher.de'],
   ])('%j is %j', (bytes, text) => {
@@ -112,7 +112,7 @@ describe('a name given to getaddrinfo()', () => {
   it('is 1–1020 characters of printable ASCII, whatever the bytes are', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 255, min: 1 }), (bytes) => {
-        expect(lookupName(Buffer.from(bytes))).toMatch(/^[!-@[-~]{1,1020}$/);
+        expect(lookupName(Buffer.from(bytes))).toMatch(/^[ -@[-~]{1,1020}$/);
       }),
     );
     expect(lookupName(Buffer.alloc(255, 0xff))).toHaveLength(1020);

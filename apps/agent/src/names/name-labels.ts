@@ -3,14 +3,19 @@ const LABEL_MAX_BYTES = 63;
 /** What a well-formed name of 255 bytes comes to at most: 250 bytes of labels as \DDD, three dots; and one to spare. */
 const QUERY_NAME_MAX_CHARACTERS = 1004;
 
+const SPACE = 0x20;
 const DOT = 0x2e;
 
-/** Each byte as it stands in a label: lower case; \DDD if it is not printable ASCII; a backslash, and in DNS labels a dot, behind a backslash. */
+/** Each byte as it stands in a name that an application gave: lower case; \DDD if it is not printable ASCII; a backslash doubled. */
 const LOOKUP_CHARACTERS = Array.from({ length: 256 }, (_, byte) => {
-  if (byte <= 0x20 || byte >= 0x7f) return `\\${String(byte).padStart(3, '0')}`;
+  if (byte < SPACE || byte >= 0x7f) return decimal(byte);
   return byte === 0x5c ? '\\\\' : String.fromCharCode(byte).toLowerCase();
 });
-const QUERY_CHARACTERS = LOOKUP_CHARACTERS.map((text, byte) => (byte === DOT ? '\\.' : text));
+/** The same in a label of DNS, where a space is \032, as dig and zone files have it, and a dot is \. */
+const QUERY_CHARACTERS = LOOKUP_CHARACTERS.map((text, byte) => {
+  if (byte === SPACE) return decimal(byte);
+  return byte === DOT ? '\\.' : text;
+});
 
 /**
  * The labels of a DNS name in wire form (RFC 1035 §3.1), each as presentation format has it; none for the root. What is no label (a pointer, a
@@ -36,6 +41,10 @@ export function queryNameLabels(bytes: Buffer, start: number, end: number): stri
 export function lookupNameLabels(bytes: Buffer, start: number, end: number): string[] {
   const last = end > start && bytes[end - 1] === DOT ? end - 1 : end;
   return last === start ? [] : written(LOOKUP_CHARACTERS, bytes, start, last).split('.');
+}
+
+function decimal(byte: number): string {
+  return `\\${String(byte).padStart(3, '0')}`;
 }
 
 function written(
