@@ -158,9 +158,15 @@ export async function runDnsExperiment(
   await untilAllSent(lab, testCase, server);
 
   const packets = await lab.relay.packets();
-  const truths = deriveTruths(testCase, packets, asker, server);
-  const experiment = {
+  const drops = testCase.suspended ? await receiveQueueDrops(lab, family) : 0;
+  const [a, b] = await Promise.all([
+    captureA.dnsMessages(packetsAt('a', packets)),
+    captureB.dnsMessages(packetsAt('b', packets)),
+  ]);
+  const truths = deriveTruths(testCase, packets, asker, server, a);
+  return {
     truths,
+    witnessed: { a, b },
     asker,
     clientAddress: lab.address('a', family),
     serverAddress,
@@ -168,11 +174,6 @@ export async function runDnsExperiment(
     serverNetns: lab.relay.namespace('b').inode,
     serverPid: server.pid,
     nameLookups: nameLookupRanges(asker, truths),
-    drops: testCase.suspended ? await receiveQueueDrops(lab, family) : 0,
+    drops,
   };
-  const [a, b] = await Promise.all([
-    captureA.dnsMessages(packetsAt('a', packets)),
-    captureB.dnsMessages(packetsAt('b', packets)),
-  ]);
-  return { ...experiment, witnessed: { a, b } };
 }

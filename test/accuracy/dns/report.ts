@@ -75,7 +75,7 @@ the place of the true one. Outcomes, response codes and counts are equal to what
   or an unconnected socket (as musl), glibc's \`getaddrinfo()\`, or \`dig\`.
 - **Measured.** What \`GET /api/v1/dns-queries\` answers, after the whole way: kernel, probe, agent, gRPC, Postgres. One agent sees both sides.
 - **True.** Client: at least from the relay's taking of the query to its handing over of the answer, at most between the client's system
-  calls around both, by the client's clock. Resolver: at least between the resolver's own system calls, at most from the relay's handing
+  calls around both, by the client's clock (of dig and glibc: between both packets in a capture). Resolver: at least between the resolver's own system calls, at most from the relay's handing
   over of the query to its taking of the answer. The table shows the middle. Over TCP a message counts when its last segment passes.
 - **Bound.** 1 ms or 1 % outside of what is true, whichever is more.
 - **Late.** The client had asked again (\`asked_again\`) or closed its socket (\`socket_closed\`) before the answer came; the latency is the true

@@ -1,6 +1,7 @@
 import type { ReceivedMessage } from '../../lab/dns-client.js';
 import type { DnsServer, SentAnswer } from '../../lab/dns-server.js';
 import type { RelayedPacket } from '../../lab/relay.js';
+import type { WitnessedDnsMessage } from '../../lab/witnessed-dns.js';
 import type { Range } from '../comparer.js';
 import type { DnsCase, ExpectedQuery, QueryType } from './cases.js';
 import type { AskerAccount } from './experiment.js';
@@ -141,15 +142,31 @@ function answerSightings(
   );
 }
 
+/** Between the query and its answer on the client's device, by the capture's clock. */
+function capturedUs(captured: readonly WitnessedDnsMessage[], query: Sighting, nth: number): number {
+  const same = captured.filter(({ transport, id, name, type = 0, source, destination, response }) => {
+    const port = response ? destination.port : source.port;
+    return key({ transport, clientPort: port, id, name: name ?? '', type: typeOf(type) }) === key(query);
+  });
+  const asked = same.filter(({ response }) => !response)[nth];
+  const answer = same.filter(({ response }) => response)[nth];
+  if (!asked || !answer) throw new Error(`tshark did not see ${query.name} ${query.type} and its answer`);
+  return answer.timeUs - asked.timeUs;
+}
+
 function clientLatency(
   query: Sighting,
   answer: AnswerSighting,
   received: ReceivedMessage | undefined,
+  captured: () => number,
 ): Range {
-  return {
-    leastUs: answer.arrivedUs - query.leftUs,
-    mostUs: (received?.receivedUs ?? answer.arrivedUs) - (query.callUs ?? query.leftUs),
-  };
+  const leastUs = answer.arrivedUs - query.leftUs;
+  // dig and glibc do not tell when they asked, and the relay may have come late to take it.
+  const mostUs =
+    query.callUs === undefined
+      ? Math.max(leastUs, captured())
+      : (received?.receivedUs ?? answer.arrivedUs) - query.callUs;
+  return { leastUs, mostUs };
 }
 
 function resolverLatency(query: Sighting, { sent, leftUs }: AnswerSighting): Range {
@@ -171,12 +188,13 @@ function receivedFor(asker: AskerAccount, query: Sighting, nth: number): Receive
     : asker.received.find((message) => message.index === index);
 }
 
-/** Of the queries in the order in which they were asked; with what the case expects of each. */
+/** Of the queries in the order in which they were asked, with what the case expects of each. `captured`: on the client's device. */
 export function deriveTruths(
   testCase: DnsCase,
   packets: readonly RelayedPacket[],
   asker: AskerAccount,
   server: DnsServer,
+  captured: readonly WitnessedDnsMessage[],
 ): readonly Truth[] {
   const truths: Truth[] = [];
   for (const transport of ['udp', 'tcp'] as const) {
@@ -201,7 +219,11 @@ export function deriveTruths(
         id: query.id,
         clientPort: query.clientPort,
         askedUs: query.leftUs,
-        clientLatency: answer ? clientLatency(query, answer, receivedFor(asker, query, nth)) : null,
+        clientLatency: answer
+          ? clientLatency(query, answer, receivedFor(asker, query, nth), () =>
+              capturedUs(captured, query, nth),
+            )
+          : null,
         resolverLatency: answer ? resolverLatency(query, answer) : null,
         alone:
           queries.filter(({ clientPort, id }) => clientPort === query.clientPort && id === query.id)
