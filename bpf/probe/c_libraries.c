@@ -18,6 +18,7 @@
 #include "library_finder.h"
 #include "output.h"
 #include "privilege.h"
+#include "uretprobe_safety.h"
 
 /* A container that starts is seen after so long, at most. */
 #define SCAN_INTERVAL_NS (10 * NANOSECONDS_PER_SECOND)
@@ -75,6 +76,8 @@ const char *c_libraries_prepare(const struct c_library_user *wanted)
 	uprobe.returns = 1ULL << bit;
 	if (!may_open_uprobes())
 		return "this kernel lets the probe open no uprobes: run it as root, or give it CAP_SYS_ADMIN";
+	if (!uretprobe_is_safe(&uprobe))
+		return "on this kernel (6.11 to 6.13, early stable versions) a probe on a function's return ends programs that have a seccomp filter: update the kernel";
 	if (!in_containers)
 		snprintf(limit, sizeof(limit), "without CAP_SYS_PTRACE and CAP_SYS_ADMIN (or CAP_CHECKPOINT_RESTORE) only the host's own C library is seen, not those of containers");
 	discovery = mmap(NULL, sizeof(*discovery), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

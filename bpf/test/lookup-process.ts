@@ -42,7 +42,7 @@ export interface NameLookupRecord {
   readonly cgroupId: bigint;
 }
 
-function readLookups(payload: Buffer): NameLookupRecord[] {
+export function readLookups(payload: Buffer): NameLookupRecord[] {
   const records: NameLookupRecord[] = [];
   const cursor = new NameLookupCursor();
   cursor.reset(payload);
@@ -123,7 +123,7 @@ export class LookupProcess {
   }
 
   async run(
-    command: 'lookup' | 'jump' | 'cancel' | 'die' | 'map',
+    command: 'lookup' | 'jump' | 'cancel' | 'die' | 'filtered' | 'map',
     name: string,
     family = 0,
   ): Promise<LookupAnswer> {

@@ -7,6 +7,7 @@
  *   jump NAME             a call that a signal handler leaves by siglongjmp() after 50 ms
  *   cancel NAME           a thread cancelled in the call after 50 ms; result: whether its cleanup handler ran
  *   die NAME              a thread that ends in the call after 50 ms, by exit(2) alone
+ *   filtered NAME         a call in a process whose seccomp filter kills for system calls that are newer than it (number 335 and above); result: how it ended, 0 = well
  *   map PATH              maps a file as if it were a library; result: errno
  * First of all one line tells that the resolver is ready.
  *
@@ -16,6 +17,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -23,6 +26,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +212,28 @@ static int call_and_end_thread(bool cancel)
 	return cleaned_up;
 }
 
+static int call_under_filter(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 335, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+	pid_t child = fork();
+	int status = -1;
+
+	if (!child) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+			_exit(1);
+		call(name);
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	return status;
+}
+
 static int map(const char *path)
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -237,6 +263,8 @@ static void run(const char *command)
 		report(call(strcmp(name, "-") ? name : NULL), began_ns);
 	else if (!strcmp(command, "jump"))
 		report(call_and_jump(), began_ns);
+	else if (!strcmp(command, "filtered"))
+		report(call_under_filter(), began_ns);
 	else if (!strcmp(command, "map"))
 		report(map(name), began_ns);
 	else

@@ -171,6 +171,13 @@ it('keeps names as applications write them, up to 255 bytes', async () => {
   expect(await records.take(longer)).toMatchObject({ flags: CUT });
 });
 
+it('leaves programs alone whose seccomp filter knows nothing of probes', async () => {
+  const lookups = await startLookups();
+  await probe.configure(lookupSlot(0));
+  expect(await lookups.run('filtered', 'nxdomain.filtered.test')).toMatchObject({ result: 0 });
+  expect(await records.take('nxdomain.filtered.test')).toBeDefined();
+});
+
 it('passes over calls without a name', async () => {
   const lookups = await startLookups();
   await probe.configure(lookupSlot(0));
