@@ -1,6 +1,6 @@
 /**
- * What an idle agent costs: resident memory and CPU of agent + probe with one session running that nothing matches, as `npm start`
- * starts them. Memory is VmRSS of /proc/PID/status, in the megabytes (2^20) that ps and top show.
+ * What an idle agent costs: resident memory and CPU of agent + probe with a session of every probe running that nothing matches, as
+ * `npm start` starts them. Memory is VmRSS of /proc/PID/status, in the megabytes (2^20) that ps and top show.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -81,8 +81,8 @@ try {
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify({
       name: 'idle',
-      probes: ['tcp_handshake'],
-      filter: { remotePorts: [1] },
+      probes: ['tcp_handshake', 'dns', 'name_lookup'],
+      filter: { remotePorts: [1], queryNames: ['nothing.invalid'] },
       durationSeconds: 600,
     }),
   });
