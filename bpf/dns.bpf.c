@@ -101,7 +101,7 @@ static __always_inline void sweep(struct dns_query *query)
 		query->record.outcome = DNS_UNANSWERED;
 		/* A resolver that is silent now may have answered before. */
 		if (query->record.side == SIDE_RESOLVER)
-			sender_of(&query->record, query->cookie);
+			sender_of(&query->record, query->cookie, sweep_now_ns);
 		emit(query);
 	}
 	query_remove(query);

@@ -31,7 +31,8 @@ struct dns_query {
 	__u64 cookie; /* of the socket */
 	__u64 asked_ns;
 	__u64 lookup; /* place of its struct dns_lookup */
-	__u64 label_starts[4]; /* bit n: name[n] is the length byte of a label */
+	__u64 way;    /* to its place in the table */
+	__u64 label_starts[4]; /* as in struct dns_message */
 	struct dns_query_record record; /* what is known so far; observed_ns, elapsed_ns, outcome and slots at the end */
 };
 
@@ -41,7 +42,9 @@ struct dns_message {
 	__u64 claims;
 	__u64 now_ns;
 	__u64 cookie;
-	__u64 name; /* hash */
+	__u64 name;       /* hash */
+	__u64 place_hash; /* of `place`; 0 = not known yet */
+	__u64 label_starts[4]; /* bit n: byte n of the name is the length of a label */
 	struct dns_place place;
 	__u32 available; /* bytes of the message in `bytes` that are valid */
 	__u32 length;    /* of the whole message */
@@ -55,8 +58,10 @@ struct dns_message {
 	__u8 egress;
 	__u8 to_server;   /* by its ports: from a client to a resolver */
 	__u8 name_length; /* 0: the message has no question */
-	__u8 reserved[5];
+	__u8 reserved; /* so that the name, 12 bytes into the message, begins a word: it is copied by words */
 	__u8 bytes[DNS_MESSAGE_BYTES];
+	__u8 reserved_behind[4];
+	/* Where a query is made when the table has no place for it, or looked at once more. */
 	struct dns_query query;
 };
 

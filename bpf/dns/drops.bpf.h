@@ -109,7 +109,8 @@ int BPF_PROG(dns_late_after_close, struct sk_buff *skb, void *location, int reas
 	__u32 number;
 	__u64 part;
 
-	if (reason != reason_no_socket || (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)))
+	if (reason != reason_no_socket || !filters[generation()].end_slots[SIDE_CLIENT] ||
+	    (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)))
 		return 0;
 	number = message_claim();
 	message = message_at(number);
@@ -129,8 +130,11 @@ int BPF_PROG(dns_late_after_close, struct sk_buff *skb, void *location, int reas
 		if (part && bpf_probe_read_kernel(message->bytes, part, payload))
 			part = 0;
 		message->available = part;
-		if (message_read(number) == MESSAGE_ANSWER)
+		message->place.side = SIDE_CLIENT;
+		if (message_read(number) == MESSAGE_ANSWER) {
+			message->place_hash = hash_place(&message->place);
 			query_ends(message, number, true);
+		}
 	}
 	message_release(number);
 	return 0;

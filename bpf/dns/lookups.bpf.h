@@ -119,35 +119,59 @@ static __always_inline __u16 lookup_join(struct dns_lookup *lookup, __u64 key, _
 	return attempt;
 }
 
+/* The first query of a lookup, for the other thread of a pair to find within PAIR_NS: hence few. */
+#define FIRST_QUERIES 256
+struct dns_first_query {
+	struct bpf_spin_lock lock;
+	__u16 type;
+	__u16 reserved;
+	__u64 key; /* hash of the process and the name; 0 = it has its pair */
+	__u64 id;
+	__u64 asked_ns;
+};
+
+/* In: the first query of a lookup, in the place of whatever was there. Out: its pair. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FIRST_QUERIES);
+	__type(key, __u32);
+	__type(value, struct dns_first_query);
+} first_queries SEC(".maps");
+
 /* The id of the lookup that another thread of the process has begun for the name this very moment; or else `id`, for the others to find. */
 static __always_inline __u64 lookup_of_process(__u64 key, __u16 type, __u64 now, __u64 id)
 {
-	struct dns_lookup *lookup = lookup_at(key);
+	__u32 at = key >> 32 & (FIRST_QUERIES - 1);
+	struct dns_first_query *first = bpf_map_lookup_elem(&first_queries, &at);
 
-	if (!lookup)
+	if (!first)
 		return id;
-	bpf_spin_lock(&lookup->lock);
-	if (lookup->key == key && now - lookup->last_ns < PAIR_NS && lookup->questions[0].type != type) {
-		id = lookup->id;
-		/* A pair, not more. */
-		lookup->key = 0;
+	bpf_spin_lock(&first->lock);
+	if (first->key == key && now - first->asked_ns < PAIR_NS && first->type != type) {
+		id = first->id;
+		first->key = 0;
 	} else {
-		lookup->key = key;
-		lookup->id = id;
-		lookup->last_ns = now;
-		lookup->questions[0].type = type;
+		first->key = key;
+		first->id = id;
+		first->asked_ns = now;
+		first->type = type;
 	}
-	bpf_spin_unlock(&lookup->lock);
+	bpf_spin_unlock(&first->lock);
 	return id;
 }
 
-static __always_inline void lookup_begin(struct dns_query *query, const struct dns_sender *sender)
+/* 52 bits, so that JSON numbers hold it; never 0. No two queries of a socket come in one nanosecond. */
+static __always_inline __u64 new_lookup_id(const struct dns_query *query, __u64 place)
 {
-	__u64 who = sender ? sender->thread : query->cookie;
-	/* 52 bits, so that JSON numbers hold it; never 0. */
-	__u64 id = ((__u64)bpf_get_prandom_u32() << 20 | bpf_get_prandom_u32() >> 12) | 1;
+	__u64 id = (query->asked_ns ^ place) * 0x9e3779b97f4a7c15ULL;
+
+	return (id ^ id >> 31) >> 12 | 1;
+}
+
+static __always_inline void lookup_begin(struct dns_query *query, const struct dns_sender *sender, __u64 place)
+{
+	__u64 who = sender ? sender->thread : query->cookie, id = new_lookup_id(query, place), own = id;
 	struct dns_lookup *lookup;
-	__u64 own = id;
 
 	query->lookup = lookup_key(who, query->name);
 	lookup = lookup_at(query->lookup);
@@ -155,7 +179,7 @@ static __always_inline void lookup_begin(struct dns_query *query, const struct d
 		return;
 	query->record.attempt = lookup_join(lookup, query->lookup, query->record.query_type, query->asked_ns, &id);
 	if (id == own && sender) {
-		id = lookup_of_process(lookup_key(sender->pid, ~query->name), query->record.query_type, query->asked_ns, id);
+		id = lookup_of_process(lookup_key(sender->pid, query->name), query->record.query_type, query->asked_ns, id);
 		if (id != own) {
 			bpf_spin_lock(&lookup->lock);
 			if (lookup->id == own)

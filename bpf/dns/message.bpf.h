@@ -95,10 +95,10 @@ static __always_inline bool read_name(struct dns_message *message)
 	/* After the root's byte there must be room for type and class. */
 	__u64 room = message->available - DNS_HEADER_BYTES - 4, unknown = unknown_zero, left = unknown, hash = 0;
 
-	message->query.label_starts[0] = 0;
-	message->query.label_starts[1] = 0;
-	message->query.label_starts[2] = 0;
-	message->query.label_starts[3] = 0;
+	message->label_starts[0] = 0;
+	message->label_starts[1] = 0;
+	message->label_starts[2] = 0;
+	message->label_starts[3] = 0;
 	for (__u32 at = 0; at < DNS_NAME_LENGTH_MAX; at++) {
 		__u64 byte = message->bytes[DNS_HEADER_BYTES + at];
 
@@ -115,7 +115,7 @@ static __always_inline bool read_name(struct dns_message *message)
 			if (byte > 63)
 				return false;
 			left = byte + unknown;
-			message->query.label_starts[at / 64] |= 1ULL << at % 64;
+			message->label_starts[at / 64] |= 1ULL << at % 64;
 		}
 		hash = query_name_step(hash, byte);
 	}

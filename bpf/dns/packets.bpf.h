@@ -192,11 +192,22 @@ static __always_inline void packet(struct __sk_buff *skb, bool egress)
 	__u32 header = transport(skb), offset = header >> 8, number;
 	__u8 protocol = header;
 	bool to_server;
+	__u8 side;
 
 	if (!offset || (protocol != IPPROTO_UDP && protocol != IPPROTO_TCP) || bpf_skb_load_bytes(skb, offset, &ports, sizeof(ports)))
 		return;
 	to_server = is_dns_port(bpf_ntohs(ports.destination));
 	if ((!to_server && !is_dns_port(bpf_ntohs(ports.source))) || is_multicast(skb))
+		return;
+	if (protocol == IPPROTO_UDP && to_server && is_dns_port(bpf_ntohs(ports.source))) {
+		__u8 flags = 0;
+
+		/* Both ports are DNS ports: the message itself tells which way it goes (QR). */
+		bpf_skb_load_bytes(skb, offset + UDP_HEADER_BYTES + 2, &flags, 1);
+		to_server = !(flags & 0x80);
+	}
+	side = egress == to_server ? SIDE_CLIENT : SIDE_RESOLVER;
+	if (!filters[generation()].end_slots[side])
 		return;
 	number = message_claim();
 	message = message_at(number);
@@ -206,15 +217,9 @@ static __always_inline void packet(struct __sk_buff *skb, bool egress)
 	message->cookie = bpf_get_socket_cookie(skb);
 	message->netns = 0;
 	message->egress = egress;
-	if (protocol == IPPROTO_UDP && to_server && is_dns_port(bpf_ntohs(ports.source))) {
-		__u8 flags = 0;
-
-		/* Both ports are DNS ports: the message itself tells which way it goes (QR). */
-		bpf_skb_load_bytes(skb, offset + UDP_HEADER_BYTES + 2, &flags, 1);
-		to_server = !(flags & 0x80);
-	}
-	fill_place(skb, message, &ports, to_server);
 	message->to_server = to_server;
+	message->place.side = side;
+	fill_place(skb, message, &ports, to_server);
 	if (protocol == IPPROTO_UDP) {
 		message->place.transport = TRANSPORT_UDP;
 		datagram(skb, message, number, offset);

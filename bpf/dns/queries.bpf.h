@@ -15,8 +15,14 @@ const volatile __u32 query_mask = 32767;
 const volatile __u64 place_seed = 0;
 
 /*
- * A query lies at one of WAYS places behind each other that its ends and id point to; so all that an answer without a question may answer lie
- * together. In: the query. Out: its answer, or dns_sweep. When all places are taken it goes to the overflow map; when that is full it is counted.
+ * The first places of the table are for all, and nearly always enough: what few queries are under way lie together in the CPU's caches.
+ */
+#define CLOSE_QUERIES 256
+
+/*
+ * A query lies at one of 2 × WAYS places that its ends and id point to, WAYS behind each other among the first CLOSE_QUERIES and WAYS in the whole table;
+ * so all that an answer without a question may answer are found. In: the query. Out: its answer, or dns_sweep. When all places are taken it goes to
+ * the overflow map; when that is full it is counted.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -33,8 +39,8 @@ struct {
 	__type(value, struct dns_query);
 } queries_overflow SEC(".maps");
 
-/* How many are in the overflow map: spares the second look of those who find nothing in the first. */
-volatile __u64 queries_overflowed = 0;
+/* How many are not among the first places, and how many in the overflow map: spares looking there, which nearly always is in vain. */
+volatile __u64 queries_far = 0, queries_overflowed = 0;
 
 static __always_inline __u64 hash_place(const struct dns_place *place)
 {
@@ -56,37 +62,35 @@ static __always_inline __u64 overflow_key(__u64 place, __u64 name, __u16 type)
 
 static __always_inline struct dns_query *query_at(__u64 place, __u32 way)
 {
-	__u32 at = ((place >> 1) + way) & query_mask;
+	__u32 first = place >> 1, at = way < WAYS ? (first & (CLOSE_QUERIES - 1)) + way : (first >> 8) + way;
 
+	at &= query_mask;
 	return bpf_map_lookup_elem(&queries, &at);
 }
 
-/* Puts the message's query into the table; 0 if there is no room. */
-__noinline int query_insert(__u32 message_number)
+#define WAY_NONE (2 * WAYS)
+
+/* A number and not the query itself, as below too, so that the verifier has one case to follow behind it: the way to a place that is now claimed. */
+__noinline __u32 free_way(__u64 place)
 {
-	struct dns_message *message = message_at(message_number);
-	struct dns_query *from;
-	__u64 key;
+	for (__u32 way = 0; way < WAY_NONE; way++) {
+		struct dns_query *query = query_at(place, way);
 
-	if (!message)
-		return 0;
-	from = &message->query;
-	for (__u32 way = 0; way < WAYS; way++) {
-		struct dns_query *query = query_at(from->place, way);
-
-		if (!query || !claim(&query->claims))
-			continue;
-		__builtin_memcpy((void *)query + 16, (const void *)from + 16, sizeof(*query) - 16);
-		/* Now it can be found. */
-		*(volatile __u64 *)&query->place = from->place;
-		return 1;
+		if (query && claim(&query->claims))
+			return way;
 	}
-	key = overflow_key(from->place, from->name, from->record.query_type);
+	return WAY_NONE;
+}
+
+static __always_inline bool overflow_insert(struct dns_query *from)
+{
+	__u64 key = overflow_key(from->place, from->name, from->record.query_type);
+
 	from->claims = 1;
 	if (bpf_map_update_elem(&queries_overflow, &key, from, BPF_NOEXIST))
-		return 0;
+		return false;
 	__sync_fetch_and_add(&queries_overflowed, 1);
-	return 1;
+	return true;
 }
 
 static __always_inline bool answers(const struct dns_message *message, const struct dns_query *query)
@@ -101,24 +105,22 @@ static __always_inline bool answers(const struct dns_message *message, const str
 	return message->name == query->name && message->query_type == query->record.query_type && message->query_class == query->record.query_class;
 }
 
-#define WAY_NONE WAYS
-
-/*
- * The way to the oldest query that the message answers, or WAY_NONE: equal attempts are answered in their order. A number and not the query itself, so
- * that the verifier has one case to follow behind it.
- */
+/* The way to the oldest query that the message answers, or WAY_NONE: equal attempts are answered in their order. */
 __noinline __u32 query_way(__u32 message_number)
 {
 	struct dns_message *message = message_at(message_number);
 	__u64 place, oldest_ns = UNKNOWN_U64;
 	__u32 found = WAY_NONE;
+	struct dns_query *query;
 
 	if (!message)
 		return WAY_NONE;
-	place = hash_place(&message->place);
-	for (__u32 way = 0; way < WAYS; way++) {
-		struct dns_query *query = query_at(place, way);
+	place = message->place_hash;
+	for (__u32 way = 0; way < WAY_NONE; way++) {
+		if (way == WAYS && !queries_far)
+			break;
 
+		query = query_at(place, way);
 		if (!query || query->place != place || query->asked_ns >= oldest_ns || !answers(message, query))
 			continue;
 		found = way;
@@ -130,7 +132,7 @@ __noinline __u32 query_way(__u32 message_number)
 static __always_inline struct dns_query *query_find(const struct dns_message *message, __u32 message_number)
 {
 	__u32 way = query_way(message_number);
-	__u64 place = hash_place(&message->place), key;
+	__u64 place = message->place_hash, key;
 	struct dns_query *query;
 
 	if (way != WAY_NONE)
@@ -156,19 +158,22 @@ static __always_inline void query_remove(struct dns_query *query)
 			return;
 		}
 	}
+	if (query->way >= WAYS)
+		__sync_fetch_and_add(&queries_far, -1);
 	*(volatile __u64 *)&query->place = 0;
 	release(&query->claims, 2);
 }
 
-static __always_inline void fill_query(struct dns_message *message, __u32 message_number)
+/* `place` stays 0 until the query is whole: nobody finds it before. */
+static __always_inline void fill_query(struct dns_query *query, const struct dns_message *message)
 {
-	struct dns_query *query = &message->query;
 	struct dns_query_record *record = &query->record;
 
-	query->place = hash_place(&message->place);
 	query->name = message->name;
 	query->cookie = message->cookie;
 	query->asked_ns = message->now_ns;
+	query->lookup = 0;
+	__builtin_memcpy(query->label_starts, message->label_starts, sizeof(query->label_starts));
 	__builtin_memcpy(record->client_address, message->place.client_address, 32);
 	record->client_port = message->place.client_port;
 	record->server_port = message->place.server_port;
@@ -189,27 +194,60 @@ static __always_inline void fill_query(struct dns_message *message, __u32 messag
 	record->cgroup_id = 0;
 	__builtin_memset(record->process_name, 0, PROCESS_NAME_LENGTH);
 	record->revision = filters[generation()].revision;
-	record->slots = candidate_slots(message, message_number);
+}
+
+/* Makes the message's query at its place in the table or, if that has none, in the message. False if no session asks for it. */
+static __always_inline bool make_query(struct dns_query *query, const struct dns_message *message, __u32 message_number)
+{
+	fill_query(query, message);
+	query->record.slots = candidate_slots(query, message_number);
+	if (!query->record.slots)
+		return false;
+	if (message->egress) {
+		struct dns_sender *sender = sender_of(&query->record, query->cookie, message->now_ns);
+
+		lookup_begin(query, sender, message->place_hash);
+	}
+	return true;
+}
+
+/* When the table has no place. */
+__noinline int query_overflows(__u32 message_number)
+{
+	struct dns_message *message = message_at(message_number);
+	struct counters *c;
+
+	if (!message || !make_query(&message->query, message, message_number))
+		return 0;
+	message->query.place = message->place_hash;
+	if (overflow_insert(&message->query))
+		return 0;
+	c = counters();
+	if (c)
+		c->pending_table_full++;
+	return 0;
 }
 
 static __always_inline void query_begins(struct dns_message *message, __u32 message_number)
 {
-	struct dns_query *query = &message->query;
-	struct counters *c;
+	__u32 way = free_way(message->place_hash);
+	struct dns_query *query;
 
-	message->place.side = message->egress ? SIDE_CLIENT : SIDE_RESOLVER;
-	if (!filters[generation()].end_slots[message->place.side])
+	if (way == WAY_NONE) {
+		query_overflows(message_number);
 		return;
-	fill_query(message, message_number);
-	if (!query->record.slots)
+	}
+	query = query_at(message->place_hash, way);
+	if (!query)
 		return;
-	if (message->egress)
-		lookup_begin(query, sender_of(&query->record, query->cookie));
-	if (query_insert(message_number))
+	if (!make_query(query, message, message_number)) {
+		release(&query->claims, 1);
 		return;
-	c = counters();
-	if (c)
-		c->pending_table_full++;
+	}
+	query->way = way;
+	if (way >= WAYS)
+		__sync_fetch_and_add(&queries_far, 1);
+	*(volatile __u64 *)&query->place = message->place_hash;
 }
 
 /* RCODEs after which stub resolvers ask another server or again: SERVFAIL, NOTIMP, REFUSED. */
@@ -223,7 +261,6 @@ static __always_inline void query_ends(struct dns_message *message, __u32 messag
 	struct counters *c;
 	bool truncated = message->header_flags & DNS_FLAG_TC, late = closed;
 
-	message->place.side = message->egress ? SIDE_RESOLVER : SIDE_CLIENT;
 	query = query_find(message, message_number);
 	if (!query || !take(&query->claims)) {
 		c = counters();
@@ -243,7 +280,7 @@ static __always_inline void query_ends(struct dns_message *message, __u32 messag
 	if (closed)
 		record->flags |= DNS_FLAG_SOCKET_CLOSED;
 	if (message->egress) {
-		sender_of(record, query->cookie);
+		sender_of(record, query->cookie, message->now_ns);
 	} else if (!closed && lookup_answered(query, truncated || AGAIN_CODES >> (message->response_code & 15) & 1, message->now_ns)) {
 		record->flags |= DNS_FLAG_ASKED_AGAIN;
 		late = true;
@@ -262,6 +299,8 @@ __noinline int message_handle(__u32 message_number)
 
 	if (!message)
 		return 0;
+	if (verdict == MESSAGE_QUERY || verdict == MESSAGE_ANSWER)
+		message->place_hash = hash_place(&message->place);
 	/* Queries go to a DNS port, answers come from one; what does not is neither. */
 	if (verdict == MESSAGE_QUERY && message->to_server) {
 		query_begins(message, message_number);

@@ -9,29 +9,27 @@
 #include "message.bpf.h"
 
 /*
- * The slots whose names or suffixes the name of the message's query matches. The name is in wire form: from its end to its start, where each label's
- * length byte stands for the dot before it.
+ * The slots whose names or suffixes the message's name matches. The name is in wire form: from its end to its start, where each label's length byte
+ * stands for the dot before it.
  */
 __noinline __u64 slots_by_query_name(__u32 message_number)
 {
 	struct dns_message *message = message_at(message_number);
 	__u64 hash = query_name_seed, slots = 0;
-	const struct dns_query *query;
 	__u32 length;
 
 	if (!message)
 		return 0;
-	query = &message->query;
 	/* The root's byte is no part of the text. */
-	length = query->record.name_length - 1;
+	length = message->name_length - 1;
 	for (__u32 back = 1; back < DNS_NAME_LENGTH_MAX; back++) {
 		__u32 at = length - back;
 
 		if (back > length)
 			break;
 		at &= DNS_NAME_LENGTH_MAX;
-		if (!(query->label_starts[at / 64] >> at % 64 & 1)) {
-			hash = query_name_step(hash, query->record.name[at]);
+		if (!(message->label_starts[at / 64] >> at % 64 & 1)) {
+			hash = query_name_step(hash, message->bytes[DNS_HEADER_BYTES + at]);
 			continue;
 		}
 		slots |= slots_by_name_hash(hash, true);
@@ -50,16 +48,24 @@ static __always_inline __u32 sample_hash(const struct dns_query *query)
 	return (__u32)(hash >> 32) * 2654435761U;
 }
 
-/* The slots that the message's query may still match once its end is known. */
-static __always_inline __u64 candidate_slots(struct dns_message *message, __u32 message_number)
+/* Set by the loader, as the filters are: by generation, the slots that watch the port that nearly all DNS goes to. It spares a look into a map. */
+#define DNS_PORT 53
+__u64 usual_port_slots[2];
+
+static __always_inline __u64 slots_by_dns_port(__u16 port)
+{
+	return port == DNS_PORT ? usual_port_slots[generation()] : slots_by_value(CRITERION_DNS_PORT, port);
+}
+
+/* The slots that a query may still match once its end is known; its name is the message's. */
+static __always_inline __u64 candidate_slots(const struct dns_query *query, __u32 message_number)
 {
 	const struct filter *filter = &filters[generation()];
-	const struct dns_query *query = &message->query;
 	const struct dns_query_record *record = &query->record;
 	__u64 slots = filter->end_slots[record->side & 3];
 
 	if (slots)
-		slots &= slots_by_value(CRITERION_DNS_PORT, record->server_port);
+		slots &= slots_by_dns_port(record->server_port);
 	if (slots & ~filter->any_query_type)
 		slots &= filter->any_query_type | slots_by_value(CRITERION_QUERY_TYPE, record->query_type);
 	if (slots & ~filter->any_remote_prefix)
@@ -80,8 +86,10 @@ static __always_inline __u64 slots_under_new_filter(const struct dns_query *quer
 
 	if (!message)
 		return 0;
-	message->query = *query;
-	slots = candidate_slots(message, number);
+	message->name_length = query->record.name_length;
+	__builtin_memcpy(message->label_starts, query->label_starts, sizeof(query->label_starts));
+	__builtin_memcpy(message->bytes + DNS_HEADER_BYTES, query->record.name, sizeof(query->record.name));
+	slots = candidate_slots(query, number);
 	message_release(number);
 	return slots;
 }

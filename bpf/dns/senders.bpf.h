@@ -63,30 +63,32 @@ static __always_inline struct dns_sender *sender_place(__u64 cookie)
 static __always_inline void sender_remember(struct bpf_sock_addr *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx), thread = bpf_get_current_pid_tgid();
-	struct dns_sender *sender = sender_place(cookie);
+	struct dns_sender *sender = sender_find(cookie);
 	struct task_struct *task;
 
-	if (!sender)
+	if (sender && sender->thread == thread)
 		return;
-	sender->used_ns = bpf_ktime_get_ns();
-	if (sender->cookie == cookie && sender->thread == thread)
+	sender = sender_place(cookie);
+	if (!sender)
 		return;
 	/* In between it belongs to nobody. */
 	*(volatile __u64 *)&sender->cookie = 0;
 	task = (struct task_struct *)bpf_get_current_task();
 	sender->thread = thread;
+	sender->used_ns = bpf_ktime_get_ns();
 	sender->netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
 	sender->pid = current_process(sender->process_name, &sender->cgroup_id);
 	*(volatile __u64 *)&sender->cookie = cookie;
 }
 
 /* What is not known yet of a query's process. */
-static __always_inline struct dns_sender *sender_of(struct dns_query_record *record, __u64 cookie)
+static __always_inline struct dns_sender *sender_of(struct dns_query_record *record, __u64 cookie, __u64 now)
 {
 	struct dns_sender *sender = sender_find(cookie);
 
 	if (!sender)
 		return NULL;
+	sender->used_ns = now;
 	record->netns = sender->netns;
 	record->pid = sender->pid;
 	record->cgroup_id = sender->cgroup_id;

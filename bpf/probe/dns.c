@@ -254,17 +254,22 @@ static void run_sweep(bool all)
 	object_run_iterator(links[HOOK_SWEEP_OVERFLOW], SWEEPING);
 }
 
+static __u64 slots_of_port(__u16 port, __u32 generation)
+{
+	struct value_key key = {.generation = generation, .value = port, .criterion = CRITERION_DNS_PORT};
+	__u64 slots = 0;
+
+	bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.value_slots), &key, &slots);
+	return slots;
+}
+
 /* The sessions that ask for what the socket serves. */
 static __u64 slots_of_drop(const struct receive_queue_drop_record *record, const struct filter *filter)
 {
-	struct value_key key = {.generation = skeleton->bss->active_generation & 1, .value = record->local_port, .criterion = CRITERION_DNS_PORT};
-	__u64 slots = 0;
-
 	/* A client's socket is connected to a port that is watched; which one, is not kept. */
 	if (record->side == SIDE_CLIENT)
 		return filter->end_slots[SIDE_CLIENT];
-	bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.value_slots), &key, &slots);
-	return slots & filter->end_slots[SIDE_RESOLVER];
+	return filter->end_slots[SIDE_RESOLVER] & slots_of_port(record->local_port, skeleton->bss->active_generation & 1);
 }
 
 static void report_drop(const struct drop_value *value, __u32 cause)
@@ -375,6 +380,7 @@ static const char *apply(const struct slots *slots)
 
 	if (error)
 		memset(filter, 0, sizeof(*filter));
+	skeleton->bss->usual_port_slots[next] = slots_of_port(DNS_PORT, next);
 	__atomic_store_n(&skeleton->bss->active_generation, next, __ATOMIC_SEQ_CST);
 	watch_ports(slots);
 	filter_remove(&maps, current);
