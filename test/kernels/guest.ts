@@ -2,11 +2,28 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { encodeConfigure, FrameSplitter } from '@synscope/probe-wire';
+import { encodeConfigure, FrameSplitter, PROBE_NAMES } from '@synscope/probe-wire';
+import type { DnsTruth } from '../../bpf/test/dns-expectations.js';
+import { SCENARIO_PORTS } from '../../bpf/test/dns-scenarios.js';
+import type { CommandAnswer, Parties } from '../../bpf/test/dns-traffic.js';
+import { type LookupAnswer, lookupProgram } from '../../bpf/test/lookup-process.js';
 import { everything, type Traffic } from '../../bpf/test/probe-process.js';
+
+/** What happens in the guest while the probe is attached. */
+export interface GuestProgramme {
+  /** Scenarios of bpf/test/traffic.c. */
+  readonly handshakes: readonly string[];
+  /** Commands of bpf/test/dns-traffic.c, by scenario. */
+  readonly dns: ReadonlyMap<string, readonly string[]>;
+  /** A name that bpf/test/lookup.c looks up. */
+  readonly lookup: string;
+}
+
+/** A query without an answer is given up after so long: longer than the longest scenario takes to answer, emulated. */
+export const GUEST_DNS_DEADLINE_MS = 2_500;
 
 const built = (name: string) => fileURLToPath(new URL(`../../bpf/.build/${name}`, import.meta.url));
 
@@ -14,19 +31,26 @@ const built = (name: string) => fileURLToPath(new URL(`../../bpf/.build/${name}`
 const GUEST_MS = 240_000;
 
 /** What the guest runs as its first process: the probe, each scenario once, and then all that the probe said, as base64. */
-const init = (scenarios: readonly string[]) => `#!/bin/busybox sh
+const init = ({ handshakes, dns, lookup }: GuestProgramme) => `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mount -t cgroup2 cgroup /sys/fs/cgroup
 ip link set lo up
-mkfifo /commands
-synscope-probe --accept-deadline-ms 1500 < /commands > /frames &
+mkfifo /commands /lookup.commands
+# Running, so that the probe finds its C library.
+lookup < /lookup.commands > /lookup.answers &
+exec 4> /lookup.commands
+until [ -s /lookup.answers ]; do usleep 50000; done
+synscope-probe --accept-deadline-ms 1500 --dns-deadline-ms ${GUEST_DNS_DEADLINE_MS} < /commands > /frames &
 exec 3> /commands
 cat /all.frame >&3
 # The probe's answer to the configuration is the sign that it is attached.
 until grep -q '"hooks":' /frames; do usleep 50000; done
-for scenario in ${scenarios.join(' ')}; do echo "TRAFFIC $scenario $(traffic $scenario 2> /dev/null)"; done
-# SYN-ACK timeouts, the deadline for accept(), and the sweep that ends them.
+echo "lookup ${lookup}" >&4
+for scenario in ${handshakes.join(' ')}; do echo "TRAFFIC $scenario $(traffic $scenario 2> /dev/null)"; done
+for scenario in ${[...dns.keys()].join(' ')}; do dns-traffic < /dns/$scenario > /truth; echo "DNS $scenario"; cat /truth; echo; done
+echo "LOOKUP $(tail -n 1 /lookup.answers)"
+# SYN-ACK timeouts, the deadlines for accept() and for answers, and the sweeps that end them.
 sleep 4
 cat /none.frame >&3
 until [ $(grep -c '"hooks":' /frames) -ge 2 ] || [ $(grep -o '"hooks":' /frames | wc -l) -ge 2 ]; do usleep 50000; done
@@ -34,17 +58,29 @@ echo FRAMES; base64 /frames; echo END
 reboot -f
 `;
 
-async function initramfs(scenarios: readonly string[], folder: string): Promise<string> {
+/** The shared libraries of a program and its loader (ldd(1)), as absolute paths. */
+async function librariesOf(program: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ldd', [program]);
+  return [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => path ?? '');
+}
+
+async function initramfs(programme: GuestProgramme, folder: string): Promise<string> {
   const root = join(folder, 'root');
-  for (const path of ['bin', 'proc', 'sys', 'dev', 'tmp']) await mkdir(join(root, path), { recursive: true });
+  for (const path of ['bin', 'proc', 'sys', 'dev', 'etc', 'tmp', 'dns'])
+    await mkdir(join(root, path), { recursive: true });
   await copyFile('/bin/busybox', join(root, 'bin/busybox'));
-  for (const name of ['synscope-probe', 'traffic']) await copyFile(built(name), join(root, 'bin', name));
-  await writeFile(join(root, 'init'), init(scenarios));
+  for (const name of ['synscope-probe', 'traffic', 'dns-traffic', 'lookup'])
+    await copyFile(built(name), join(root, 'bin', name));
+  for (const library of await librariesOf(lookupProgram)) {
+    await mkdir(join(root, dirname(library)), { recursive: true });
+    await copyFile(library, join(root, library));
+  }
+  await writeFile(join(root, 'init'), init(programme));
   await chmod(join(root, 'init'), 0o755);
-  await writeFile(
-    join(root, 'all.frame'),
-    encodeConfigure(1, [{ ...everything, probes: ['tcp_handshake', 'dns'] }]),
-  );
+  for (const [scenario, commands] of programme.dns)
+    await writeFile(join(root, 'dns', scenario), commands.map((command) => `${command}\n`).join(''));
+  const all = { ...everything, probes: PROBE_NAMES, dnsPorts: SCENARIO_PORTS };
+  await writeFile(join(root, 'all.frame'), encodeConfigure(1, [all]));
   await writeFile(join(root, 'none.frame'), encodeConfigure(2, []));
   const archive = join(folder, 'initramfs.gz');
   await promisify(execFile)('sh', [
@@ -60,12 +96,15 @@ async function initramfs(scenarios: readonly string[], folder: string): Promise<
 export interface GuestReport {
   /** By scenario. */
   readonly traffic: ReadonlyMap<string, Traffic>;
+  /** By scenario. */
+  readonly dns: ReadonlyMap<string, DnsTruth>;
+  readonly lookup: LookupAnswer;
   /** Frames of the probe in their order: type and payload. */
   readonly frames: readonly (readonly [type: number, payload: Buffer])[];
 }
 
-/** Boots the kernel under emulation, runs the scenarios of bpf/test/traffic.c with the probe attached, and reports. */
-export async function runInGuest(image: string, scenarios: readonly string[]): Promise<GuestReport> {
+/** Boots the kernel under emulation, runs the programme with the probe attached, and reports. */
+export async function runInGuest(image: string, programme: GuestProgramme): Promise<GuestReport> {
   const folder = await mkdtemp(join(tmpdir(), 'synscope-guest-'));
   try {
     const guest = spawn(
@@ -73,7 +112,7 @@ export async function runInGuest(image: string, scenarios: readonly string[]): P
       [
         ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '512', '-M', 'q35'],
         ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
-        ...['-kernel', image, '-initrd', await initramfs(scenarios, folder)],
+        ...['-kernel', image, '-initrd', await initramfs(programme, folder)],
         ...['-append', 'console=ttyS0 reboot=t panic=-1 quiet'],
       ],
       { stdio: ['ignore', 'pipe', 'inherit'], timeout: GUEST_MS, killSignal: 'SIGKILL' },
@@ -89,6 +128,15 @@ export async function runInGuest(image: string, scenarios: readonly string[]): P
   }
 }
 
+/** What dns-traffic prints. */
+function readTruth(lines: string): DnsTruth {
+  const [parties, ...steps] = lines
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown);
+  return { parties: parties as Parties, steps: steps as CommandAnswer[] };
+}
+
 function report(output: string): GuestReport {
   const encoded = /^FRAMES\n([\s\S]*?)^END$/m.exec(output)?.[1];
   if (encoded === undefined) throw new Error(`the guest did not end as it should:\n${output.slice(-4000)}`);
@@ -98,5 +146,9 @@ function report(output: string): GuestReport {
   const traffic = new Map<string, Traffic>();
   for (const [, scenario, json] of output.matchAll(/^TRAFFIC (\S+) (\{.*\})$/gm))
     traffic.set(scenario ?? '', JSON.parse(json ?? ''));
-  return { traffic, frames };
+  const dns = new Map<string, DnsTruth>();
+  for (const [, scenario, json] of output.matchAll(/^DNS (\S+)\n((?:\{.*\}\n)+)$/gm))
+    dns.set(scenario ?? '', readTruth(json ?? ''));
+  const lookup = JSON.parse(/^LOOKUP (\{.*\})$/m.exec(output)?.[1] ?? 'null') as LookupAnswer;
+  return { traffic, dns, lookup, frames };
 }

@@ -1,8 +1,25 @@
 /** The probe on other kernels: one object, loaded and attached whole, with the same records as on this host. */
-import { FrameType, parseConfigured, parseHello, parseStats, RecordFlag } from '@synscope/probe-wire';
+import {
+  DnsFlag,
+  FrameType,
+  parseConfigured,
+  parseHello,
+  parseStats,
+  RecordFlag,
+} from '@synscope/probe-wire';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { DnsExpectations } from '../../bpf/test/dns-expectations.js';
+import { type DnsRecord, readDnsRecords } from '../../bpf/test/dns-records.js';
+import {
+  type DnsScenarioName,
+  dnsScenarios,
+  type ExpectedQuery,
+  stageScenario,
+  unanswered,
+} from '../../bpf/test/dns-scenarios.js';
+import { readLookups } from '../../bpf/test/lookup-process.js';
 import { type HandshakeRecord, isOf, readRecords } from '../../bpf/test/probe-process.js';
-import { type GuestReport, runInGuest } from './guest.js';
+import { GUEST_DNS_DEADLINE_MS, type GuestReport, runInGuest } from './guest.js';
 import { kernelImages } from './kernel-image.js';
 
 const SERIES = ['5.10', '6.1', '6.12'];
@@ -38,17 +55,29 @@ const MISSING: Readonly<Record<string, readonly string[]>> = {
   '5.10': ['dns.late_after_close'],
 };
 
+const DNS_NAMES = Object.keys(dnsScenarios) as DnsScenarioName[];
+const DNS_SCENARIOS = new Map(DNS_NAMES.map((name) => [name, stageScenario(name, 'guest.test')]));
+const LOOKUP = 'looked-up.test';
+
+/** Where the kernel does not tell of an answer to a closed socket, the client’s query is one without an answer. */
+const withoutLateAfterClose = (query: ExpectedQuery): ExpectedQuery =>
+  query.client?.flags === DnsFlag.socketClosed ? { ...query, client: unanswered } : query;
+
 const images = await kernelImages(SERIES);
 
 describe.each(SERIES)('Linux %s', (series) => {
   let guest: GuestReport;
   let records: HandshakeRecord[];
+  let dnsRecords: DnsRecord[];
 
   beforeAll(async () => {
-    guest = await runInGuest(images.get(series) ?? '', Object.keys(SCENARIOS));
-    records = guest.frames
-      .filter(([type]) => type === FrameType.handshakes)
-      .flatMap(([, payload]) => readRecords(payload));
+    guest = await runInGuest(images.get(series) ?? '', {
+      handshakes: Object.keys(SCENARIOS),
+      dns: new Map([...DNS_SCENARIOS].map(([name, { commands }]) => [name, commands])),
+      lookup: LOOKUP,
+    });
+    records = frame(FrameType.handshakes).flatMap(readRecords);
+    dnsRecords = frame(FrameType.dnsQueries).flatMap(readDnsRecords);
   });
 
   const frame = (type: number) =>
@@ -60,9 +89,14 @@ describe.each(SERIES)('Linux %s', (series) => {
     expect(unavailable).toEqual(MISSING[series] ?? []);
     const [attached] = frame(FrameType.configured).map(parseConfigured);
     expect(attached?.errors).toEqual([]);
-    expect(Object.keys(attached?.hooks ?? {})).toEqual(['tcp_handshake', 'dns']);
+    expect(Object.keys(attached?.hooks ?? {})).toEqual(['tcp_handshake', 'dns', 'name_lookup']);
     const stats = frame(FrameType.stats).map(parseStats).at(-1);
-    expect(stats?.probes.tcp_handshake.loss).toMatchObject({ ringFull: 0, pendingTableFull: 0 });
+    const none = { ringFull: 0, pendingTableFull: 0 };
+    expect(stats?.probes).toMatchObject({
+      tcp_handshake: { loss: none },
+      dns: { loss: { ...none, unfinishedAtDetach: 0, tcpStream: 0 } },
+      name_lookup: { loss: none },
+    });
   });
 
   it.each(Object.entries(SCENARIOS))('records %s', (scenario, { client, server, flag }) => {
@@ -77,5 +111,24 @@ describe.each(SERIES)('Linux %s', (series) => {
     if (client) expect(clients[0]).toMatchObject(client);
     if (server) expect(servers[0]).toMatchObject(server);
     if (flag) expect((servers[0]?.flags ?? 0) & flag).toBe(flag);
+  });
+
+  it.each(DNS_NAMES)('records DNS: %s', (name) => {
+    const truth = guest.dns.get(name);
+    const scenario = DNS_SCENARIOS.get(name);
+    if (!truth || !scenario) throw new Error('the scenario did not run');
+    const late = !MISSING[series]?.includes('dns.late_after_close');
+    const expected = late ? scenario.expected : scenario.expected.map(withoutLateAfterClose);
+    const ofScenario = dnsRecords.filter((record) => record.name.endsWith(`.${scenario.suffix}`));
+    new DnsExpectations(truth, GUEST_DNS_DEADLINE_MS * 1000).check(expected, ofScenario);
+  });
+
+  it('records a name lookup', () => {
+    const lookups = frame(FrameType.nameLookups)
+      .flatMap(readLookups)
+      .filter(({ name }) => name === LOOKUP);
+    const { pid, netns, result, latencyNs } = guest.lookup;
+    expect(lookups).toMatchObject([{ pid, netns, resultCode: result, processName: 'lookup' }]);
+    expect(lookups[0]?.latencyUs).toBeLessThanOrEqual(latencyNs / 1000 + 1);
   });
 });
