@@ -4,21 +4,17 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/perf_event.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "elf_function.h"
-#include "library_finder.h"
+#include "library_uprobes.h"
 
 /* include/uapi/linux/magic.h */
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
@@ -104,53 +100,6 @@ static void identify_below_overlay(int file, struct library *library)
 		library->inode = (library->inode ^ handle.header.f_handle[i]) * 0x100000001b3ULL;
 }
 
-/* For all processes, present and to come, that map the file. */
-static int open_uprobe(int file, __u64 offset, __u64 config)
-{
-	char path[32];
-	struct perf_event_attr attributes = {
-		.size = sizeof(attributes),
-		.type = uprobe_type->type,
-		.config = config,
-		.uprobe_path = (__u64)(uintptr_t)path,
-		.probe_offset = offset,
-	};
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	return (int)syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
-static bool send_uprobes(__u32 place, const int uprobes[2])
-{
-	struct finder_message message = {.kind = FINDER_FOUND, .place = place};
-	struct iovec part = {.iov_base = &message, .iov_len = sizeof(message)};
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
-	} control = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(2 * sizeof(int))}};
-	struct msghdr envelope = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-
-	memcpy(CMSG_DATA(&control.header), uprobes, 2 * sizeof(int));
-	return sendmsg(probe_socket, &envelope, MSG_NOSIGNAL) == sizeof(message);
-}
-
-static bool send_library(int file, __u64 offset, __u32 place)
-{
-	int uprobes[2] = {open_uprobe(file, offset, uprobe_type->returns), -1};
-	bool sent = false;
-
-	if (uprobes[0] >= 0)
-		uprobes[1] = open_uprobe(file, offset, 0);
-	if (uprobes[1] >= 0)
-		sent = send_uprobes(place, uprobes);
-	else
-		discovery->uprobe_error = errno;
-	for (int i = 0; i < 2; i++)
-		if (uprobes[i] >= 0)
-			close(uprobes[i]);
-	return sent;
-}
-
 static int known_place(const struct library *library)
 {
 	for (int place = 0; place < LIBRARIES_MAX; place++) {
@@ -166,7 +115,7 @@ static int known_place(const struct library *library)
 static int add_library(int file, const struct library *library)
 {
 	__u64 offset = elf_function_offset(file, function_name);
-	int place = 0;
+	int place = 0, error;
 
 	if (!offset)
 		return -1;
@@ -178,8 +127,10 @@ static int add_library(int file, const struct library *library)
 	}
 	discovery->libraries[place] = *library;
 	discovery->libraries[place].state = LIBRARY_FOUND;
-	if (send_library(file, offset, (__u32)place))
+	error = library_uprobes_send(probe_socket, (__u32)place, uprobe_type, file, offset);
+	if (!error)
 		return place;
+	discovery->uprobe_error = -error;
 	discovery->libraries[place].state = LIBRARY_NONE;
 	return -1;
 }

@@ -1,5 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -87,6 +89,13 @@ export class LookupRecords {
       await once(this.probe.changes, 'change', { signal: deadline }).catch(() => undefined);
     }
   }
+}
+
+/** Libraries that a probe is attached to: each has two links (proc_pid_fdinfo(5)). */
+export async function attachedLibraries(probe: ProbeProcess): Promise<number> {
+  const folder = `/proc/${probe.process.pid}/fdinfo`;
+  const infos = await Promise.all((await readdir(folder)).map((fd) => readFile(join(folder, fd), 'utf8')));
+  return infos.filter((info) => info.includes('link_type:')).length / 2;
 }
 
 /** What bpf/test/lookup.c prints for each command. */
