@@ -97,7 +97,7 @@ describe('the statements that list DNS queries', () => {
     const scope = { ...scopeOf({}), since: new Date(endMs - 300_000).toISOString() };
     const seen: { latencyUs: number | null; id: string }[] = [];
     for (let after: (typeof seen)[number] | null = null; ; ) {
-      const page = await reader.listByLatency(DNS_QUERIES, scope, after, 400, endMs);
+      const page: typeof seen = await reader.listByLatency(DNS_QUERIES, scope, after, 400, endMs);
       seen.push(...page.map(({ latencyUs, id }) => ({ latencyUs, id })));
       after = page.at(-1) ?? null;
       if (page.length < 400) break;

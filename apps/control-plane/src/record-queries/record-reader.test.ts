@@ -111,16 +111,16 @@ describe('the reader of records', () => {
     const byTime: string[] = [];
     const byLatency: (number | null)[] = [];
     for (let after: string | null = null; ; ) {
-      const page = await store.listByTime(HANDSHAKES, scope, after, 400, endMs);
+      const page: readonly { id: string }[] = await store.listByTime(HANDSHAKES, scope, after, 400, endMs);
       byTime.push(...page.map(({ id }) => id));
       after = page.at(-1)?.id ?? null;
       if (page.length < 400) break;
     }
-    for (let after: { latencyUs: number | null; id: string } | null = null; ; ) {
-      const page = await store.listByLatency(HANDSHAKES, scope, after, 400, endMs);
+    type Place = { latencyUs: number | null; id: string };
+    for (let after: Place | null = null; ; ) {
+      const page: readonly Place[] = await store.listByLatency(HANDSHAKES, scope, after, 400, endMs);
       byLatency.push(...page.map(({ latencyUs }) => latencyUs));
-      const last = page.at(-1);
-      after = last ? { latencyUs: last.latencyUs, id: last.id } : null;
+      after = page.at(-1) ?? null;
       if (page.length < 400) break;
     }
     expect(byTime).toHaveLength(2_500);

@@ -90,7 +90,7 @@ describe('a session that traces DNS', () => {
       recordCount: 3n,
       recordCounts: [
         { probe: Probe.DNS, records: 3n },
-        { probe: 99, records: 1n },
+        { probe: 99 as Probe, records: 1n },
       ],
     });
     const ended = await application.call('GET', `/trace-sessions/${session.id}?wait=10s`);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import type { Actor } from '../access/actor.js';
 import { notFound } from '../errors/api-error.js';
@@ -12,6 +12,12 @@ import { TraceSessionStore } from './trace-session.store.js';
 /** How many agents without a slot an error names. */
 const MAX_NAMED_AGENTS = 3;
 
+export interface SessionStart extends CheckedSpec {
+  readonly name: string | null;
+  /** Sessions that end with its begin, in the order of their ids. */
+  readonly insteadOf: readonly string[];
+}
+
 /** Starts and stops sessions. An agent that is offline becomes a target too, and begins when it is back. */
 @Injectable()
 export class SessionStarter {
@@ -23,37 +29,59 @@ export class SessionStarter {
   ) {}
 
   /** The new session's id. */
-  async start(name: string | null, { spec, selector }: CheckedSpec, actor: Actor): Promise<string> {
-    const id = uuidv7();
-    await this.database.transaction(async (manager) => {
-      await this.targets.lockMatching(manager, 'session');
-      const full = await this.targets.withoutSlot(manager, selector);
-      if (full.length > 0) {
-        throw slotsTaken(
-          full.slice(0, MAX_NAMED_AGENTS).map((agent) => agent.hostname),
-          full.length,
-        );
-      }
-      const createdBy = actor.kind === 'token' ? actor.tokenId : null;
-      await this.sessions.insert(manager, { id, name, spec, createdBy });
-      const matched = await this.targets.insertMatching(manager, id, selector);
-      await this.record.changed(manager, actor, {
-        id,
-        action: 'trace_session.create',
-        detail: { name, spec, matched },
-      });
-    });
-    this.record.started(spec.durationSeconds);
+  async start(name: string | null, checked: CheckedSpec, actor: Actor): Promise<string> {
+    const id = await this.database.transaction((manager) =>
+      this.startWithin(manager, { name, ...checked, insteadOf: [] }, actor),
+    );
+    this.started(checked.spec.durationSeconds);
     return id;
   }
 
+  /** The same as part of a transaction; `started` follows its commit. */
+  async startWithin(
+    manager: EntityManager,
+    { name, spec, selector, insteadOf }: SessionStart,
+    actor: Actor,
+  ): Promise<string> {
+    // Targets before the matching, the order in which whoever brings an agent in line with the sessions locks the two.
+    for (const earlier of insteadOf) await this.stopWithin(manager, earlier, actor);
+    await this.targets.lockMatching(manager, 'session');
+    const full = await this.targets.withoutSlot(manager, selector);
+    if (full.length > 0) {
+      throw slotsTaken(
+        full.slice(0, MAX_NAMED_AGENTS).map((agent) => agent.hostname),
+        full.length,
+      );
+    }
+    const id = uuidv7();
+    const createdBy = actor.kind === 'token' ? actor.tokenId : null;
+    await this.sessions.insert(manager, { id, name, spec, createdBy });
+    const matched = await this.targets.insertMatching(manager, id, selector);
+    await this.record.changed(manager, actor, {
+      id,
+      action: 'trace_session.create',
+      detail: { name, spec, matched },
+    });
+    return id;
+  }
+
+  /** After the commit: its end is looked at in time. */
+  started(durationSeconds: number): void {
+    this.record.started(durationSeconds);
+  }
+
   async stop(id: string, actor: Actor): Promise<void> {
-    await this.database.transaction(async (manager) => {
-      const stopped = await this.sessions.stop(manager, id);
-      if (stopped === null) throw notFound('trace session', id);
-      if (!stopped) return;
+    const known = await this.database.transaction((manager) => this.stopWithin(manager, id, actor));
+    if (!known) throw notFound('trace session', id);
+  }
+
+  /** Whether there is such a session. One that has ended stays as it is. */
+  private async stopWithin(manager: EntityManager, id: string, actor: Actor): Promise<boolean> {
+    const stopped = await this.sessions.stop(manager, id);
+    if (stopped) {
       await this.targets.release(manager, id);
       await this.record.changed(manager, actor, { id, action: 'trace_session.stop' });
-    });
+    }
+    return stopped !== null;
   }
 }

@@ -79,6 +79,18 @@ export class TraceSessionStore {
     return session ?? null;
   }
 
+  async findAll(ids: readonly string[]): Promise<TraceSession[]> {
+    return ids.length === 0 ? [] : this.read('s.id = ANY($2)', [ids], ids.length);
+  }
+
+  async openAmong(manager: EntityManager, ids: readonly string[]): Promise<readonly string[]> {
+    const rows: { readonly id: string }[] = await manager.query(
+      'SELECT id FROM trace_session WHERE id = ANY($1) AND ended_at IS NULL ORDER BY id',
+      [ids],
+    );
+    return rows.map((row) => row.id);
+  }
+
   /** Newest first. */
   async list(
     states: readonly SessionState[] | null,

@@ -4,6 +4,7 @@ import { AuditModule } from '../audit/audit.module.js';
 import { ChangeFeedModule } from '../change-feed/change-feed.module.js';
 import { LossSummariesModule } from '../loss-summaries/loss-summaries.module.js';
 import { SessionChangeRecorder } from './session-change-recorder.js';
+import { SessionControl } from './session-control.js';
 import { SessionProgress } from './session-progress.js';
 import { SessionProgressStore } from './session-progress.store.js';
 import { SessionStarter } from './session-starter.js';
@@ -20,6 +21,7 @@ import { TraceSessionStore } from './trace-session.store.js';
   controllers: [TraceSessionController],
   providers: [
     SessionChangeRecorder,
+    SessionControl,
     SessionProgress,
     SessionProgressStore,
     SessionStarter,
@@ -30,6 +32,6 @@ import { TraceSessionStore } from './trace-session.store.js';
     TraceSessionService,
     TraceSessionStore,
   ],
-  exports: [SessionTargets],
+  exports: [SessionControl, SessionTargets],
 })
 export class TraceSessionsModule {}
