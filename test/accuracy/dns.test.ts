@@ -102,7 +102,7 @@ describe.skipIf(labUnavailable())('DNS records against the injected truth', () =
         sessionId: session.id,
         nameSuffix: suffixOf(combination),
       });
-      const comparison = compareDns(experiment, records, nameLookups);
+      const comparison = compareDns(testCase, experiment, records, nameLookups);
       expectedRecords += 2 * queriesOf(testCase);
       rows.set(combination, { testCase, family, comparison });
       expect(comparison.problems).toEqual([]);
@@ -170,7 +170,7 @@ describe.skipIf(labUnavailable())('DNS records against the injected truth', () =
   test('a session that has ended holds one record of each query and side, none more, and none was lost', async () => {
     const ended = await stopSession(api, session);
     expect(ended.state).toBe('stopped');
-    expect(ended.loss).toMatchObject({ records: 0 });
+    expect(ended.loss).toEqual({ records: 0, intervals: [] });
     expect(await recordsBelow(suffix, 0)).toHaveLength(expectedRecords);
   });
 

@@ -47,6 +47,8 @@ export interface GlibcOptions {
   /** Seconds per attempt, and attempts, of resolv.conf(5). */
   readonly timeout: number;
   readonly attempts: number;
+  /** Only A is asked; default: A and AAAA at once. */
+  readonly ipv4Only?: boolean;
 }
 
 const monotonicUs = () => Number(process.hrtime.bigint()) / 1e3;
@@ -55,7 +57,7 @@ const monotonicUs = () => Number(process.hrtime.bigint()) / 1e3;
 export async function glibcLookup(
   namespacePath: string,
   name: string,
-  { nameserver, timeout, attempts }: GlibcOptions,
+  { nameserver, timeout, attempts, ipv4Only }: GlibcOptions,
 ): Promise<GlibcLookup> {
   const folder = await mkdtemp(join(tmpdir(), 'synscope-resolv-'));
   try {
@@ -66,7 +68,7 @@ export async function glibcLookup(
       `nameserver ${nameserver}\noptions timeout:${timeout} attempts:${attempts}\n`,
     );
     await writeFile(nsswitchConf, 'hosts: files dns\n');
-    const script = `mount --bind "$1" /etc/resolv.conf && mount --bind "$2" /etc/nsswitch.conf && exec getent ahosts "$3"`;
+    const script = `mount --bind "$1" /etc/resolv.conf && mount --bind "$2" /etc/nsswitch.conf && exec getent "$3" "$4"`;
     const startedUs = monotonicUs();
     const child = spawn(
       'nsenter',
@@ -80,6 +82,7 @@ export async function glibcLookup(
         'sh',
         resolvConf,
         nsswitchConf,
+        ipv4Only ? 'ahostsv4' : 'ahosts',
         name,
       ],
       { stdio: ['ignore', 'pipe', 'pipe'] },

@@ -36,6 +36,8 @@ export interface DnsCase {
   readonly names: number;
   /** Of each name, in the order in which they are asked. */
   readonly queries: readonly ExpectedQuery[];
+  /** What getaddrinfo() returns to glibc's callers. Default: success. */
+  readonly lookupResult?: 'EAI_AGAIN';
   /** The server reads nothing, and its receive queue holds a few datagrams. */
   readonly suspended?: boolean;
 }
@@ -98,6 +100,17 @@ const answeredCases: readonly DnsCase[] = [
     queries: [query({ end: { ...answered, responseCode: 'SERVFAIL', answerCount: 0 } })],
   },
   {
+    // glibc asks again at once.
+    name: 'SERVFAIL, glibc',
+    behaviour: 'd20.servfail',
+    asker: { by: 'glibc', options: { timeout: 5, attempts: 2, ipv4Only: true } },
+    names: 2,
+    queries: [1, 2].map((attempt) =>
+      query({ attempt, end: { ...answered, responseCode: 'SERVFAIL', answerCount: 0 } }),
+    ),
+    lookupResult: 'EAI_AGAIN',
+  },
+  {
     name: 'NXDOMAIN',
     behaviour: 'd20.nxdomain',
     asker: connected,
@@ -129,6 +142,16 @@ const answeredCases: readonly DnsCase[] = [
 ];
 
 const tcpCases: readonly DnsCase[] = [
+  {
+    name: 'truncated, then TCP, glibc',
+    behaviour: 'tc.d20',
+    asker: { by: 'glibc', options: { timeout: 5, attempts: 2, ipv4Only: true } },
+    names: 2,
+    queries: [
+      query({ end: { ...answered, truncated: true, answerCount: 0 } }),
+      query({ transport: 'tcp', attempt: 2 }),
+    ],
+  },
   {
     name: 'truncated, then TCP, dig',
     behaviour: 'tc.d20',
@@ -239,6 +262,14 @@ const unansweredCases: readonly DnsCase[] = [
     asker: asks({ timeoutMs: 300, attempts: 3, connected: true }),
     names: 3,
     queries: [1, 2, 3].flatMap((attempt) => pair({ attempt, end: unanswered })),
+  },
+  {
+    name: 'never, glibc',
+    behaviour: 'silent',
+    asker: { by: 'glibc', options: { timeout: 1, attempts: 2 } },
+    names: 1,
+    queries: [1, 2].flatMap((attempt) => pair({ attempt, end: unanswered })),
+    lookupResult: 'EAI_AGAIN',
   },
   {
     name: 'with another question',
