@@ -321,6 +321,19 @@ describe('the agent', () => {
     expect(Number(cost?.agentResidentBytes)).toBeGreaterThan(1e6);
   });
 
+  it('reports what a session has recorded while it runs, with the heartbeat', async () => {
+    harness.plane.terms.heartbeatIntervalMs = 50;
+    const { stream, run } = await harness.connected();
+    await running(stream);
+    const { revision } = await run.configures.next();
+    run.sendHandshakes([
+      { revision, slots: 1n },
+      { revision, slots: 1n },
+    ]);
+    const status = await stream.statuses.next(({ recordCount }) => recordCount > 0n);
+    expect(status).toMatchObject({ state: SessionState.RUNNING, recordCount: 2n });
+  });
+
   it('runs without a probe, says so, and fails sessions with the reason', async () => {
     const agent = harness.agent({ probe: '/nonexistent/synscope-probe' });
     await agent.start();

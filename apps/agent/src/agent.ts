@@ -188,7 +188,10 @@ export class Agent {
     return {
       credentials: () => this.identity.credentials(),
       hello: () => this.hello(),
-      heartbeat: () => this.heartbeat(),
+      heartbeat: () => {
+        this.sessions.reportNewRecords();
+        return this.heartbeat();
+      },
       welcome: (welcome) => {
         this.sessions.connected(Number(welcome.serverTimeUs));
         this.identity.watchRenewal((request) => this.link.requestCertificate(request));

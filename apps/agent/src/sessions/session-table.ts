@@ -79,6 +79,13 @@ export class SessionTable {
     return [...this.sessions.values()].map((session) => session.status(this.desiredRevision));
   }
 
+  /** For those who watch a session while it runs: what it has recorded since its last report. */
+  reportNewRecords(): void {
+    for (const session of this.sessions.values()) {
+      if (session.recordCount !== session.reportedRecordCount) this.report(session);
+    }
+  }
+
   get runningCount(): number {
     return this.active().length;
   }
@@ -287,8 +294,13 @@ export class SessionTable {
 
   private enter(session: Session, phase: SessionPhase): void {
     session.phase = phase;
+    this.report(session);
+  }
+
+  private report(session: Session): void {
     const status = session.status(this.desiredRevision);
     this.log.debug({ session: session.key, state: SessionState[status.state] }, 'session state');
+    session.reportedRecordCount = session.recordCount;
     this.surroundings.report(status);
   }
 

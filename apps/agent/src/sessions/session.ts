@@ -35,6 +35,8 @@ export type SessionPhase =
 /** A session that the control plane desires, or desired a moment ago. */
 export class Session {
   private readonly recordCounts: Record<ProbeName, number> = { tcp_handshake: 0, dns: 0, name_lookup: 0 };
+  /** recordCount in its last report. */
+  reportedRecordCount = 0;
   /** False once max_records is reached: what still comes is lost, and counted. */
   accepting = true;
   /** False once it vanished from the desired list: forgotten as soon as its end is reported. */

@@ -206,6 +206,8 @@ export const AddressPrefixSchema: GenMessage<AddressPrefix> = /*@__PURE__*/
   messageDesc(file_synscope_agent_v1_session, 2);
 
 /**
+ * Sent at every change of state, and with a heartbeat when records have come since.
+ *
  * @generated from message synscope.agent.v1.SessionStatus
  */
 export type SessionStatus = Message<"synscope.agent.v1.SessionStatus"> & {
@@ -229,7 +231,7 @@ export type SessionStatus = Message<"synscope.agent.v1.SessionStatus"> & {
   revision: bigint;
 
   /**
-   * Why it failed or was refused; a sentence for people. Empty otherwise.
+   * Why it failed or was refused, or what of it cannot be measured while the rest runs; a sentence for people. Empty otherwise.
    *
    * @generated from field: string error = 4;
    */
