@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * Attaches observe.bpf.c's programs to the cgroup v2 root in the order that its stdin asks for: a line "front" or "behind", each answered by
- * "ok"; "report" prints {"calls":[…],"replies":[…]} by sockops operation. Ends, detached, with its stdin.
+ * "ok"; "report" prints {"calls":[…],"replies":[…],"packets":[…],"packetHashes":[…],"callsToGivenPort":n}: by sockops operation, and by 2 × behind +
+ * leaving. Ends, detached, with its stdin.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -17,7 +18,35 @@ static void print_array(const char *name, const __u32 *values, size_t count)
 	printf("\"%s\":[", name);
 	for (size_t i = 0; i < count; i++)
 		printf("%s%u", i ? "," : "", values[i]);
-	printf("]");
+	printf("],");
+}
+
+static void report(const struct observe_bpf *skeleton)
+{
+	printf("{");
+	print_array("calls", skeleton->bss->calls, sizeof(skeleton->bss->calls) / sizeof(__u32));
+	print_array("replies", skeleton->bss->replies, sizeof(skeleton->bss->replies) / sizeof(__u32));
+	print_array("packets", skeleton->bss->packets, sizeof(skeleton->bss->packets) / sizeof(__u32));
+	print_array("packetHashes", skeleton->bss->packet_hashes, sizeof(skeleton->bss->packet_hashes) / sizeof(__u32));
+	printf("\"callsToGivenPort\":%u}\n", skeleton->bss->calls_to_given_port);
+}
+
+/* Those whose names end so. */
+static void attach(const struct observe_bpf *skeleton, int cgroup, const char *end)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, skeleton->obj) {
+		const char *name = bpf_program__name(program);
+
+		if (strcmp(name + strlen(name) - strlen(end), end))
+			continue;
+		if (!bpf_program__attach_cgroup(program, cgroup)) {
+			fprintf(stderr, "observe: cannot attach %s: %s\n", name, strerror(errno));
+			exit(1);
+		}
+	}
+	printf("ok\n");
 }
 
 int main(int count, char **arguments)
@@ -34,25 +63,12 @@ int main(int count, char **arguments)
 	if (!skeleton)
 		return 1;
 	while (fgets(line, sizeof(line), stdin)) {
-		struct bpf_link *link = (void *)-1L;
-
 		if (!strcmp(line, "front\n"))
-			link = bpf_program__attach_cgroup(skeleton->progs.in_front, cgroup);
+			attach(skeleton, cgroup, "front");
 		else if (!strcmp(line, "behind\n"))
-			link = bpf_program__attach_cgroup(skeleton->progs.behind, cgroup);
-		if (!link) {
-			fprintf(stderr, "observe: cannot attach: %s\n", strerror(errno));
-			return 1;
-		}
-		if (!strcmp(line, "report\n")) {
-			printf("{");
-			print_array("calls", skeleton->bss->calls, sizeof(skeleton->bss->calls) / sizeof(__u32));
-			printf(",");
-			print_array("replies", skeleton->bss->replies, sizeof(skeleton->bss->replies) / sizeof(__u32));
-			printf("}\n");
-		} else {
-			printf("ok\n");
-		}
+			attach(skeleton, cgroup, "behind");
+		else
+			report(skeleton);
 		fflush(stdout);
 	}
 	return 0;

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import {
@@ -201,6 +202,10 @@ export function spawnTraffic(scenario: string): ChildProcess {
   return spawn(built('traffic'), [scenario], { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
-export function spawnObserver(cgroup: string): ChildProcess {
-  return spawn(built('observe'), [cgroup], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** Where cgroup v2 is mounted. */
+export async function cgroupMount(): Promise<string> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  const line = mounts.split('\n').find((mount) => mount.includes(' - cgroup2 '));
+  if (line === undefined) throw new Error('cgroup v2 is not mounted');
+  return line.split(' ')[4] ?? '';
 }

@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
-import { everything, isOf, ProbeProcess, spawnObserver, spawnTraffic, traffic } from './probe-process.js';
+import { cgroupMount, everything, isOf, ProbeProcess, spawnTraffic, traffic } from './probe-process.js';
 
 const run = promisify(execFile);
 const probePath = fileURLToPath(new URL('../.build/synscope-probe', import.meta.url));
@@ -20,13 +19,6 @@ function startProbe(...options: string[]): ProbeProcess {
 afterEach(async () => {
   await Promise.all(probes.splice(0).map((probe) => probe.end()));
 });
-
-async function cgroupMount(): Promise<string> {
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
-  const line = mounts.split('\n').find((mount) => mount.includes(' - cgroup2 '));
-  if (line === undefined) throw new Error('cgroup v2 is not mounted');
-  return line.split(' ')[4] ?? '';
-}
 
 /** Programs that a process holds attached, by their links (proc_pid_fdinfo(5)). */
 async function attachedPrograms(pid: number | undefined): Promise<number[]> {
@@ -208,34 +200,4 @@ it.each([
   const failure = await run(probePath, options).catch((error: { code: number; stderr: string }) => error);
   expect(failure).toMatchObject({ code: 2 });
   expect(failure.stderr).toContain(message);
-});
-
-it('only observes: what other programs on the cgroup answer reaches the kernel as if it were not there', async () => {
-  const observer = spawnObserver(await cgroupMount());
-  const lines = createInterface({ input: observer.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
-  const ask = async (line: string): Promise<string> => {
-    observer.stdin?.write(`${line}\n`);
-    return (await lines.next()).value as string;
-  };
-  try {
-    const untouched = await traffic('established_ipv4');
-    await ask('front');
-    const alone = await traffic('established_ipv4');
-    expect(alone.initialWindow).not.toBe(untouched.initialWindow);
-    const probe = startProbe();
-    await probe.configure(everything);
-    await ask('behind');
-    const traced = await traffic('established_ipv4');
-    expect(traced.initialWindow).toBe(alone.initialWindow);
-    const { calls, replies } = JSON.parse(await ask('report')) as { calls: number[]; replies: number[] };
-    // enum of include/uapi/linux/bpf.h: 1 TIMEOUT_INIT, 2 RWND_INIT, 3 TCP_CONNECT_CB, 4 ACTIVE_ and 5 PASSIVE_ESTABLISHED_CB.
-    for (const operation of [1, 2, 3, 4, 5]) {
-      expect(calls[operation], `calls of operation ${operation}`).toBeGreaterThan(0);
-      expect(replies[operation], `reply to operation ${operation}`).toBe(operation === 2 ? 5 : 0);
-    }
-  } finally {
-    const closed = once(observer, 'close');
-    observer.stdin?.end();
-    await closed;
-  }
 });
