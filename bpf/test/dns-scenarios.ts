@@ -54,7 +54,15 @@ export const answered = (responseCode = 0, flags = 0): Ending => ({
 export const late = (flags: number): Ending => ({ outcome: 'late', responseCode: 0, flags });
 export const unanswered: Ending = { outcome: 'unanswered', responseCode: -1, flags: 0 };
 
-const LOOPBACK = { 4: '127.0.0.1', 6: '::1' };
+/** How the two sides' sockets speak IP. */
+const FAMILIES = {
+  ipv4: { socket: 4, bound: '127.0.0.1', asked: '127.0.0.1', server: '127.0.0.1' },
+  ipv6: { socket: 6, bound: '::1', asked: '::1', server: '::1' },
+  /** IPv6 sockets with IPv4 packets (RFC 4291 §2.5.5.2), as in Java. */
+  mapped: { socket: 6, bound: '::', asked: '::ffff:127.0.0.1', server: '127.0.0.1' },
+} as const;
+
+type Family = keyof typeof FAMILIES;
 
 /** Collects a scenario's commands. */
 export class Stage {
@@ -83,27 +91,30 @@ export class Stage {
   }
 
   /** A resolver's socket s, and a client's c. */
-  datagramSockets({ family = 4, connected = true, port = 53 }: DatagramOptions = {}): Datagrams {
-    const server = LOOPBACK[family];
-    this.resolver(`open s udp${family}`, `bind s ${server} ${port}`);
-    this.client(`open c udp${family}`);
-    if (connected) this.client(`connect c ${server} ${port}`);
-    return new Datagrams(this, server, port, connected ? '' : ` ${server} ${port}`);
+  datagramSockets({ family = 'ipv4', connected = true, port = 53 }: DatagramOptions = {}): Datagrams {
+    const { socket, bound, asked, server } = FAMILIES[family];
+    this.resolver(`open s udp${socket}`, `bind s ${bound} ${port}`);
+    this.client(`open c udp${socket}`);
+    if (connected) this.client(`connect c ${asked} ${port}`);
+    return new Datagrams(this, server, port, connected ? '' : ` ${asked} ${port}`);
   }
 
-  listener(): void {
-    this.resolver('open l tcp4', 'bind l 127.0.0.1 53');
+  /** A resolver's socket l that listens. */
+  listener(family: Family = 'ipv4'): void {
+    const { socket, bound } = FAMILIES[family];
+    this.resolver(`open l tcp${socket}`, `bind l ${bound} 53`);
   }
 
   /** A connection to the listener, c at the client, s at the resolver. */
-  connection(client = 'c', resolver = 's'): void {
-    this.client(`open ${client} tcp4`, `connect ${client} 127.0.0.1 53`);
+  connection(family: Family = 'ipv4', client = 'c', resolver = 's'): void {
+    const { socket, asked } = FAMILIES[family];
+    this.client(`open ${client} tcp${socket}`, `connect ${client} ${asked} 53`);
     this.resolver(`accept ${resolver} l`);
   }
 }
 
 interface DatagramOptions {
-  readonly family?: 4 | 6;
+  readonly family?: Family;
   readonly connected?: boolean;
   readonly port?: number;
 }
@@ -173,6 +184,15 @@ const withAnswer =
     return [datagrams.answer(datagrams.ask(stage.question()), options, expected)];
   };
 
+/** An answer that takes several packets. */
+const fragmented =
+  (family: Family): Scenario =>
+  (stage) => {
+    stage.client('mtu 1500');
+    const datagrams = stage.datagramSockets({ family });
+    return [datagrams.answer(datagrams.ask(stage.question()), { addresses: 250 })];
+  };
+
 /** The same query again, with the same id from the same socket, as glibc does when no answer comes. */
 const askedAgain: Scenario = (stage) => {
   const datagrams = stage.datagramSockets();
@@ -207,13 +227,15 @@ const equalAtOnce: Scenario = (stage) => {
   ];
 };
 
-const answerAfterClose: Scenario = (stage) => {
-  const datagrams = stage.datagramSockets({ connected: false });
-  const asked = datagrams.ask(stage.question());
-  stage.client('close c', 'wait 50');
-  const replied = stage.resolver(`reply s ${answerTo(asked.message).toString('hex')}`);
-  return [datagrams.leave(asked, { replied, client: late(DnsFlag.socketClosed), resolver: answered() })];
-};
+const answerAfterClose =
+  (family: Family): Scenario =>
+  (stage) => {
+    const datagrams = stage.datagramSockets({ family, connected: false });
+    const asked = datagrams.ask(stage.question());
+    stage.client('close c', 'wait 50');
+    const replied = stage.resolver(`reply s ${answerTo(asked.message).toString('hex')}`);
+    return [datagrams.leave(asked, { replied, client: late(DnsFlag.socketClosed), resolver: answered() })];
+  };
 
 const answerWithAnotherQuestion: Scenario = (stage) => {
   const datagrams = stage.datagramSockets();
@@ -308,7 +330,7 @@ const truncatedThenTcp: Scenario = (stage) => {
   const end = answered(0, DnsFlag.truncated);
   const asked = datagrams.ask(stage.question());
   const truncated = datagrams.answer(asked, { truncated: true }, { client: end, resolver: end });
-  stage.connection('d', 't');
+  stage.connection('ipv4', 'd', 't');
   const id = stage.nextId();
   const message = queryMessage(id, asked.question);
   const sent = stage.client(`send d ${hex(message)}`);
@@ -323,30 +345,33 @@ const truncatedThenTcp: Scenario = (stage) => {
  * Two queries in three segments that end within a length and within a name. The answers come in the other order, the second begins in the segment
  * where the first ends.
  */
-const pipelined: Scenario = (stage) => {
-  stage.listener();
-  stage.connection();
-  const [first, second] = [stage.question('first'), stage.question('second', AAAA)];
-  const [firstId, secondId] = [stage.nextId(), stage.nextId()];
-  const [firstQuery, secondQuery] = [queryMessage(firstId, first), queryMessage(secondId, second)];
-  const queries = hex(firstQuery, secondQuery);
-  stage.client(`send c ${queries.slice(0, 2)}`);
-  stage.resolver('receive s');
-  stage.client(`send c ${queries.slice(2, 40)}`);
-  stage.resolver('receive s');
-  const sent = stage.client(`send c ${queries.slice(40)}`);
-  const taken = stage.resolver('receive s');
-  const answers = hex(answerTo(secondQuery, { addresses: 40 }), answerTo(firstQuery, { addresses: 1 }));
-  const begun = stage.resolver(`send s ${answers.slice(0, -60)}`);
-  stage.client('receive c');
-  const finished = stage.resolver(`send s ${answers.slice(-60)}`);
-  const received = stage.client('receive c');
-  const common = { ...bothAnswered, sent, taken, received };
-  return [
-    overTcp(first, firstId, { ...common, replied: finished, addresses: 1 }),
-    overTcp(second, secondId, { ...common, replied: begun, addresses: 40 }),
-  ];
-};
+const pipelined =
+  (family: Family): Scenario =>
+  (stage) => {
+    stage.listener(family);
+    stage.connection(family);
+    const { server } = FAMILIES[family];
+    const [first, second] = [stage.question('first'), stage.question('second', AAAA)];
+    const [firstId, secondId] = [stage.nextId(), stage.nextId()];
+    const [firstQuery, secondQuery] = [queryMessage(firstId, first), queryMessage(secondId, second)];
+    const queries = hex(firstQuery, secondQuery);
+    stage.client(`send c ${queries.slice(0, 2)}`);
+    stage.resolver('receive s');
+    stage.client(`send c ${queries.slice(2, 40)}`);
+    stage.resolver('receive s');
+    const sent = stage.client(`send c ${queries.slice(40)}`);
+    const taken = stage.resolver('receive s');
+    const answers = hex(answerTo(secondQuery, { addresses: 40 }), answerTo(firstQuery, { addresses: 1 }));
+    const begun = stage.resolver(`send s ${answers.slice(0, -60)}`);
+    stage.client('receive c');
+    const finished = stage.resolver(`send s ${answers.slice(-60)}`);
+    const received = stage.client('receive c');
+    const common = { ...bothAnswered, server, sent, taken, received };
+    return [
+      overTcp(first, firstId, { ...common, replied: finished, addresses: 1 }),
+      overTcp(second, secondId, { ...common, replied: begun, addresses: 40 }),
+    ];
+  };
 
 /** Of two queries one is answered; then the client goes. */
 const closedConnection: Scenario = (stage) => {
@@ -372,10 +397,14 @@ const withoutQuestion = answered(0, DnsFlag.noQuestionInAnswer);
 export const dnsScenarios = {
   connected: pair({}),
   unconnected: pair({ connected: false }),
-  ipv6: pair({ family: 6 }),
-  'ipv6-unconnected': pair({ family: 6, connected: false }),
+  ipv6: pair({ family: 'ipv6' }),
+  'ipv6-unconnected': pair({ family: 'ipv6', connected: false }),
+  mapped: pair({ family: 'mapped' }),
+  'mapped-unconnected': pair({ family: 'mapped', connected: false }),
   'other-port': pair({ port: 5300 }),
   'both-ports': bothPorts,
+  fragmented: fragmented('ipv4'),
+  'fragmented-ipv6': fragmented('ipv6'),
   nxdomain: withAnswer({ responseCode: NXDOMAIN }),
   badvers: withAnswer({ responseCode: BADVERS }),
   'without-question': withAnswer(
@@ -387,12 +416,16 @@ export const dnsScenarios = {
   'asked-again-answered-twice': askedAgainAnsweredTwice,
   'equal-at-once': equalAtOnce,
   'failure-then-another': failureThenAnother,
-  'answer-after-close': answerAfterClose,
+  'answer-after-close': answerAfterClose('ipv4'),
+  'answer-after-close-ipv6': answerAfterClose('ipv6'),
+  'answer-after-close-mapped': answerAfterClose('mapped'),
   'answer-with-another-question': answerWithAnotherQuestion,
   'answer-from-another-address': answerFromAnotherAddress,
   'answer-to-the-server': answerToTheServer,
   multicast,
-  pipelined,
+  pipelined: pipelined('ipv4'),
+  'pipelined-ipv6': pipelined('ipv6'),
+  'pipelined-mapped': pipelined('mapped'),
   'closed-connection': closedConnection,
   // Last: by then an emulator has translated what opens connections, and the lookup goes on within its moment.
   'truncated-then-tcp': truncatedThenTcp,

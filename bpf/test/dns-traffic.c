@@ -16,6 +16,7 @@
  *   close S
  *   small S                       the smallest receive buffer that the kernel gives
  *   multicast S GROUP             joins the IPv4 group on the loopback, and sends there
+ *   mtu BYTES                     of the loopback
  *   wait MILLISECONDS
  *   dropped udp4|udp6             value: RcvbufErrors of the namespace (RFC 4113 counts them in udpInErrors)
  */
@@ -276,6 +277,16 @@ static long join(void)
 	return 0;
 }
 
+static long limit_packets(void)
+{
+	struct ifreq loopback = {.ifr_name = "lo", .ifr_mtu = atoi(word())};
+	int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (any < 0 || ioctl(any, SIOCSIFMTU, &loopback))
+		fail("lo mtu");
+	return close(any);
+}
+
 static long wait_milliseconds(void)
 {
 	return poll(NULL, 0, atoi(word()));
@@ -329,10 +340,11 @@ static const struct command {
 	const char *name;
 	long (*run)(void);
 } commands[] = {
-	{"open", open_socket},       {"bind", bind_socket},         {"connect", connect_socket},
-	{"accept", accept_socket},   {"send", send_from_socket},    {"reply", reply_from_socket},
-	{"receive", receive_by_socket}, {"close", close_socket},    {"small", make_small},
-	{"multicast", join},         {"wait", wait_milliseconds},   {"dropped", dropped},
+	{"open", open_socket},     {"bind", bind_socket},         {"connect", connect_socket},
+	{"accept", accept_socket}, {"send", send_from_socket},    {"reply", reply_from_socket},
+	{"close", close_socket},   {"receive", receive_by_socket}, {"small", make_small},
+	{"multicast", join},       {"mtu", limit_packets},        {"wait", wait_milliseconds},
+	{"dropped", dropped},
 };
 
 /* Takes the next word as the command, and prints its answer. */
