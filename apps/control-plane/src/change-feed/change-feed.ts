@@ -13,9 +13,12 @@ const HEARTBEAT_TIMEOUT_MS = 5_000;
 const FIRST_RECONNECT_MS = 200;
 const LONGEST_RECONNECT_MS = 5_000;
 
+const CHANGE_KINDS = ['agent', 'session', 'schedule'] as const;
+type ChangeKind = (typeof CHANGE_KINDS)[number];
+
 /** Which row changed. It carries no content: whoever cares reads the row. */
 export interface Change {
-  readonly kind: 'agent' | 'session';
+  readonly kind: ChangeKind;
   readonly id: string;
 }
 
@@ -122,8 +125,9 @@ export class ChangeFeed implements OnModuleInit, OnApplicationShutdown {
   }
 
   private deliver(payload: string): void {
-    const [kind, id] = payload.split(':', 2);
-    if ((kind !== 'agent' && kind !== 'session') || id === undefined) return;
+    const [name, id] = payload.split(':', 2);
+    const kind = CHANGE_KINDS.find((known) => known === name);
+    if (kind === undefined || id === undefined) return;
     for (const listener of this.listeners) listener.changed({ kind, id });
   }
 }

@@ -16,7 +16,7 @@ export class LinkHints implements OnApplicationBootstrap {
     this.changes.subscribe({
       changed: ({ kind, id }) => {
         if (kind === 'session') void this.distributor.sessionChanged(id);
-        else void this.ownership.review([id]);
+        else if (kind === 'agent') void this.ownership.review([id]);
       },
       resync: () => void this.ownership.reviewAll(),
     });
