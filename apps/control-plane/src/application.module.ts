@@ -17,6 +17,7 @@ import { LinkModule } from './link/link.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { NameLookupsModule } from './name-lookups/name-lookups.module.js';
 import { ReceiveQueueDropsModule } from './receive-queue-drops/receive-queue-drops.module.js';
+import { SchedulesModule } from './schedules/schedules.module.js';
 import { TraceSessionsModule } from './trace-sessions/trace-sessions.module.js';
 
 /** What every feature stands on. */
@@ -41,6 +42,7 @@ const FEATURES: (new () => object)[] = [
   EnrolmentModule,
   AgentsModule,
   TraceSessionsModule,
+  SchedulesModule,
   LinkModule,
 ];
 

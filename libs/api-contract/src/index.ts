@@ -11,6 +11,7 @@ export * from './health.js';
 export * from './join-token.js';
 export * from './name-lookup.js';
 export * from './receive-queue-drop.js';
+export * from './schedule.js';
 export * from './session-filter.js';
 export * from './shared/address.js';
 export * from './shared/identifier.js';

@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   conflict: { status: 409, title: 'The request contradicts the present state' },
   idempotency_key_reused: { status: 409, title: 'The Idempotency-Key was used for another request' },
   idempotency_key_in_flight: { status: 409, title: 'A request with this Idempotency-Key is under way' },
+  schedule_name_taken: { status: 409, title: 'Another schedule has this name' },
   session_slots_taken: { status: 409, title: 'The agents run as many sessions as they can' },
   body_too_large: { status: 413, title: 'The request body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },

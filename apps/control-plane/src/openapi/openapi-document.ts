@@ -20,6 +20,7 @@ export function buildOpenApiDocument(app: INestApplication): OpenAPIObject {
       BEARER_SCHEME,
     )
     .addTag('Trace sessions', 'What is traced where, from when until when.')
+    .addTag('Schedules', 'Trace sessions that start by themselves, again and again.')
     .addTag('Handshakes', 'What the agents observed of TCP handshakes.')
     .addTag(
       'DNS',

@@ -9,6 +9,7 @@ import { traceSessions } from './0023-trace-sessions.js';
 import { handshakes } from './0030-handshakes.js';
 import { dns } from './0031-dns.js';
 import { recordCounts } from './0032-record-counts.js';
+import { schedules } from './0040-schedules.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -22,4 +23,5 @@ export const MIGRATIONS: readonly Migration[] = [
   handshakes,
   dns,
   recordCounts,
+  schedules,
 ];
