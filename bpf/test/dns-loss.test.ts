@@ -72,6 +72,24 @@ it('accounts for every query of a flood that its table cannot hold', async () =>
   expect(emitted + loss.pendingTableFull + loss.unfinishedAtDetach).toBe(2 * floods.length * queries * sides);
 });
 
+it('finds the queries again that have no place of their own in its table', async () => {
+  const { probe, records } = startProbe('--dns-pending-max', '256');
+  await probe.configure({ ...ours, dnsSides: [1] });
+  const traffic = await startTraffic(...CONNECTED);
+  // Two rounds, so that the second meets what the first has left behind.
+  for (const round of [0, 200]) {
+    const ids = numbers(200).map((number) => round + number);
+    await traffic.run(...ids.flatMap(ask), ...ids.flatMap(answer));
+  }
+  await probe.configure();
+  const { emitted, loss } = dnsStats(probe);
+  expect(loss).toMatchObject({ unfinishedAtDetach: 0, ringFull: 0 });
+  expect(emitted + loss.pendingTableFull).toBe(400);
+  // Most find a place: four are looked at, and a fourth as many as the table has go into a map behind it.
+  expect(loss.pendingTableFull).toBeLessThan(40);
+  expect(records.queries.filter(({ outcome }) => outcome !== 'answered')).toEqual([]);
+});
+
 it('counts the queries under way when it detaches', async () => {
   const { probe, records } = startProbe();
   await probe.configure(ours);

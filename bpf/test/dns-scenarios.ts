@@ -373,6 +373,24 @@ const pipelined =
     ];
   };
 
+/** Query and answer each reach the other side by their retransmission, after the probe has seen them once. */
+const retransmitted: Scenario = (stage) => {
+  stage.listener();
+  stage.connection();
+  const question = stage.question();
+  const id = stage.nextId();
+  const query = queryMessage(id, question);
+  stage.resolver('deaf s');
+  const sent = stage.client(`send c ${hex(query)}`);
+  stage.resolver('hear s');
+  const taken = stage.resolver('receive s');
+  stage.client('deaf c');
+  const replied = stage.resolver(`send s ${hex(answerTo(query))}`);
+  stage.client('hear c');
+  const received = stage.client('receive c');
+  return [overTcp(question, id, { ...bothAnswered, sent, taken, replied, received })];
+};
+
 /** Of two queries one is answered; then the client goes. */
 const closedConnection: Scenario = (stage) => {
   stage.listener();
@@ -426,6 +444,7 @@ export const dnsScenarios = {
   pipelined: pipelined('ipv4'),
   'pipelined-ipv6': pipelined('ipv6'),
   'pipelined-mapped': pipelined('mapped'),
+  retransmitted,
   'closed-connection': closedConnection,
   // Last: by then an emulator has translated what opens connections, and the lookup goes on within its moment.
   'truncated-then-tcp': truncatedThenTcp,

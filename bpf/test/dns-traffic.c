@@ -15,6 +15,8 @@
  *   receive S                     value: bytes; waits for the first
  *   close S
  *   small S                       the smallest receive buffer that the kernel gives
+ *   deaf S                        what comes is lost, after the cgroup's programs have seen it
+ *   hear S                        no longer
  *   multicast S GROUP             joins the IPv4 group on the loopback, and sends there
  *   mtu BYTES                     of the loopback
  *   wait MILLISECONDS
@@ -23,6 +25,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -265,6 +268,25 @@ static long make_small(void)
 	return 0;
 }
 
+static long make_deaf(void)
+{
+	struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_fprog filter = {.len = 1, .filter = nothing};
+
+	if (setsockopt(named()->descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)))
+		fail("SO_ATTACH_FILTER");
+	return 0;
+}
+
+static long make_hear(void)
+{
+	const int unused = 0;
+
+	if (setsockopt(named()->descriptor, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)))
+		fail("SO_DETACH_FILTER");
+	return 0;
+}
+
 static long join(void)
 {
 	const struct named_socket *joining = named();
@@ -344,7 +366,7 @@ static const struct command {
 	{"accept", accept_socket}, {"send", send_from_socket},    {"reply", reply_from_socket},
 	{"close", close_socket},   {"receive", receive_by_socket}, {"small", make_small},
 	{"multicast", join},       {"mtu", limit_packets},        {"wait", wait_milliseconds},
-	{"dropped", dropped},
+	{"dropped", dropped},      {"deaf", make_deaf},           {"hear", make_hear},
 };
 
 /* Takes the next word as the command, and prints its answer. */

@@ -1,7 +1,8 @@
+import { DnsFlag } from '@synscope/probe-wire';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DnsExpectations, type DnsTruth } from './dns-expectations.js';
 import { DnsRecords, dnsSlot } from './dns-records.js';
-import { type DnsScenarioName, dnsScenarios, SCENARIO_PORTS, stageScenario } from './dns-scenarios.js';
+import { type DnsScenarioName, dnsScenarios, SCENARIO_PORTS, Stage, stageScenario } from './dns-scenarios.js';
 import { DnsTraffic } from './dns-traffic.js';
 import { ProbeProcess } from './probe-process.js';
 
@@ -62,4 +63,26 @@ describe('every query ends in one record on each side', () => {
       tcpStream: 0,
     });
   });
+});
+
+it('keeps the attempts of a lookup together while many others begin', async () => {
+  const probe = new ProbeProcess();
+  const records = new DnsRecords(probe);
+  try {
+    await probe.configure(dnsSlot(0, { dnsSides: [1], queryNameSuffixes: [root] }));
+    const stage = new Stage(`many.${root}`);
+    const datagrams = stage.datagramSockets();
+    const lookups = Array.from({ length: 20 }, (_, i) => datagrams.ask(stage.question(`lookup-${i}`)));
+    for (let i = 0; i < 100; i++) datagrams.ask(stage.question(`other-${i}`));
+    stage.client('wait 100');
+    for (const { question, id } of lookups) datagrams.ask(question, id);
+    for (const first of lookups) datagrams.answer(first);
+    await play(stage.commands);
+    await probe.configure();
+    expect(records.queries.map(({ outcome, attempt, flags }) => [outcome, attempt, flags])).toEqual(
+      lookups.map(() => ['late', 1, DnsFlag.askedAgain]),
+    );
+  } finally {
+    await probe.end();
+  }
 });
