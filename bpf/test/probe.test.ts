@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
+import { dnsSlot } from './dns-records.js';
 import { cgroupMount, everything, isOf, ProbeProcess, spawnTraffic, traffic } from './probe-process.js';
 
 const run = promisify(execFile);
@@ -84,6 +85,32 @@ it('attaches the hooks of the server’s side only while a session asks for it',
   );
   expect((await probe.configure(clients)).hooks).toEqual({ tcp_handshake: ['cgroup_sockops'] });
   expect(await attachedPrograms(probe.process.pid)).toHaveLength(1);
+});
+
+it('attaches DNS, and what else a session asks for, each by itself', async () => {
+  const probe = startProbe();
+  const both = await probe.configure(everything, dnsSlot(1));
+  expect(both.hooks).toEqual({
+    tcp_handshake: expect.arrayContaining(['cgroup_sockops']),
+    dns: [
+      'tp_btf/udp_fail_queue_rcv_skb',
+      'tp_btf/kfree_skb',
+      'iter/bpf_map_elem',
+      'iter/bpf_map_elem (overflow)',
+      'cgroup/connect4',
+      'cgroup/connect6',
+      'cgroup/sendmsg4',
+      'cgroup/sendmsg6',
+      'cgroup_skb/ingress',
+      'cgroup_skb/egress',
+    ],
+  });
+  const dnsAlone = await probe.configure(dnsSlot(1));
+  expect(dnsAlone.hooks).toEqual({ dns: both.hooks.dns });
+  expect(await attachedPrograms(probe.process.pid)).toHaveLength(both.hooks.dns?.length ?? 0);
+  expect((await probe.configure(everything)).hooks).toEqual({ tcp_handshake: both.hooks.tcp_handshake });
+  expect(await probe.configure()).toMatchObject({ attached: false, hooks: {} });
+  expect(await attachedPrograms(probe.process.pid)).toEqual([]);
 });
 
 it('reports who waits for accept() when the last session of servers ends', async () => {
@@ -195,6 +222,8 @@ it.each([
   [['--ring-bytes', '5000'], 'give a power of two from 4096 to 1073741824'],
   [['--pending-max', '0'], 'give a power of two from 1 to 16777216'],
   [['--accept-deadline-ms', 'soon'], 'give milliseconds from 1 to 86400000'],
+  [['--dns-pending-max', '48'], 'give a power of two from 4 to 16777216'],
+  [['--dns-deadline-ms', '0'], 'give milliseconds from 1 to 3600000'],
   [['extra'], 'no arguments are taken'],
 ])('refuses %j with exit code 2 and the fix', async (options, message) => {
   const failure = await run(probePath, options).catch((error: { code: number; stderr: string }) => error);
