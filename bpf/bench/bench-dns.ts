@@ -9,7 +9,8 @@
  * Both ends are on this host, and what each costs is shown by itself: a query and its answer pass four times, out and in at either end.
  *
  * Each run is compared with the bare runs directly before and behind it, so that what else the machine does cancels out; the median of all rounds
- * counts. How BPF time is measured, bpf-cost.ts tells.
+ * counts. The CPU time that dnsperf and the responder take for each query is shown as well: on a busy machine it tells more than the throughput.
+ * How BPF time is measured, bpf-cost.ts tells.
  */
 import { parseArgs } from 'node:util';
 import { MATCH_ALL, type SlotSpec } from '@synscope/probe-wire';
@@ -48,24 +49,35 @@ const modes = {
 };
 type Mode = keyof typeof modes;
 
-/** How much of the bare throughput each mode leaves: medians. */
-async function compare<M extends Mode>(name: string, run: Run, ...compared: M[]): Promise<Record<M, number>> {
-  const ratios = new Map<M, number[]>(compared.map((mode) => [mode, []]));
+/** What a mode leaves of the bare throughput, and how many times the bare CPU time it takes: medians over the rounds. */
+interface Ratios {
+  readonly throughput: number;
+  readonly cpuTime: number;
+}
+
+async function compare<M extends Mode>(name: string, run: Run, ...compared: M[]): Promise<Record<M, Ratios>> {
+  const ratios = new Map<M, Ratios[]>(compared.map((mode) => [mode, []]));
   console.log(`${name}: ${rounds} rounds of ${seconds} s for each run (per second, ratio to bare)`);
-  let bare = await run();
+  let before = await run();
   for (let round = 1; round <= rounds; round++) {
-    const shown = [`bare ${bare.perSecond.toFixed(0)}`];
+    const shown = [`bare ${before.perSecond.toFixed(0)}`];
     for (const [mode, all] of ratios) {
       const load = await modes[mode](run);
       const behind = await run();
-      const ratio = (2 * load.perSecond) / (bare.perSecond + behind.perSecond);
-      all.push(ratio);
-      shown.push(`${mode} ${load.perSecond.toFixed(0)} (${ratio.toFixed(3)})`);
-      bare = behind;
+      const toBare = (figure: (load: Load) => number) =>
+        (2 * figure(load)) / (figure(before) + figure(behind));
+      const throughput = toBare(({ perSecond }) => perSecond);
+      all.push({ throughput, cpuTime: toBare(({ cpuMicroseconds }) => cpuMicroseconds ?? Number.NaN) });
+      shown.push(`${mode} ${load.perSecond.toFixed(0)} (${throughput.toFixed(3)})`);
+      before = behind;
     }
     console.log(`  ${round}: ${shown.join('  ')}`);
   }
-  return Object.fromEntries([...ratios].map(([mode, all]) => [mode, median(all)])) as Record<M, number>;
+  const medians = [...ratios].map(([mode, all]) => [
+    mode,
+    { throughput: median(all.map((one) => one.throughput)), cpuTime: median(all.map((one) => one.cpuTime)) },
+  ]);
+  return Object.fromEntries(medians) as Record<M, Ratios>;
 }
 
 await using dnsperf = await Dnsperf.start();
@@ -105,12 +117,20 @@ const emptyRun = cost.empty.microseconds / cost.empty.runs;
 printReport([
   {
     figure: 'only slow queries leave the kernel, ratio to bare',
-    measured: queries.slow,
+    measured: queries.slow.throughput,
     limit: '≥ 0.9',
   },
-  { figure: "  the same for the client's side only", measured: queries.clients, limit: '' },
-  { figure: '  programs that do nothing instead', measured: queries.empty, limit: '' },
-  { figure: 'every record emitted and consumed, ratio to bare', measured: queries.all, limit: '' },
+  { figure: "  the same for the client's side only", measured: queries.clients.throughput, limit: '' },
+  { figure: '  programs that do nothing instead', measured: queries.empty.throughput, limit: '' },
+  { figure: 'every record emitted and consumed, ratio to bare', measured: queries.all.throughput, limit: '' },
+  {
+    figure: 'CPU time per query, only slow leave the kernel, ratio to bare',
+    measured: queries.slow.cpuTime,
+    limit: '',
+  },
+  { figure: "  the same for the client's side only", measured: queries.clients.cpuTime, limit: '' },
+  { figure: '  programs that do nothing instead', measured: queries.empty.cpuTime, limit: '' },
+  { figure: '  every record emitted', measured: queries.all.cpuTime, limit: '' },
   {
     figure: "BPF µs per query + answer, client's side asked for",
     measured: cost.client.microseconds,
@@ -121,10 +141,18 @@ printReport([
   { figure: '  both sides, every record emitted', measured: cost.all.microseconds, limit: '' },
   { figure: '  runs per query + answer, both ends', measured: cost.both.runs, limit: '' },
   { figure: '  µs for as many runs that do nothing', measured: emptyRun * cost.both.runs, limit: '' },
-  { figure: 'TCP round trips while DNS is traced, ratio to bare', measured: trips.slow, limit: '' },
-  { figure: '  programs that do nothing instead', measured: trips.empty, limit: '' },
-  { figure: 'TCP transfers while DNS is traced, ratio to bare', measured: transfers.slow, limit: '' },
-  { figure: '  programs that do nothing instead', measured: transfers.empty, limit: '' },
+  {
+    figure: 'TCP round trips while DNS is traced, ratio to bare',
+    measured: trips.slow.throughput,
+    limit: '',
+  },
+  { figure: '  programs that do nothing instead', measured: trips.empty.throughput, limit: '' },
+  {
+    figure: 'TCP transfers while DNS is traced, ratio to bare',
+    measured: transfers.slow.throughput,
+    limit: '',
+  },
+  { figure: '  programs that do nothing instead', measured: transfers.empty.throughput, limit: '' },
   {
     figure: 'BPF ns per run for a packet of a round trip',
     measured: (1000 * cost.roundTrip.microseconds) / cost.roundTrip.runs,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -33,16 +33,39 @@ async function end(child: ChildProcess): Promise<void> {
   await closed;
 }
 
+/** CPU time of all threads until now (proc_pid_schedstat: its first number, ns). */
+async function cpuNs(pid: number | undefined): Promise<number> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const figures = await Promise.all(
+    threads.map((id) => readFile(`/proc/${pid}/task/${id}/schedstat`, 'utf8')),
+  );
+  return figures.reduce((sum, figure) => sum + Number(figure.split(' ')[0]), 0);
+}
+
+/** What the shell's `times` says of its children, in its last line: user, then system, each as 0m0.12s. */
+function childrenSeconds(output: string): number {
+  const [user, system] = [...(output.trim().split('\n').at(-1) ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
+  const seconds = (match: RegExpMatchArray | undefined) => 60 * Number(match?.[1]) + Number(match?.[2]);
+  return seconds(user) + seconds(system);
+}
+
 /** dnsperf and test/lab's reflector on loopback in a network namespace of their own. */
 export class Dnsperf implements AsyncDisposable {
   private readonly namespace: ChildProcess;
+  private readonly responder: ChildProcess;
 
   /** dnsperf reads its queries again and again, so from a file. */
   private readonly queries: string;
   private readonly resources: AsyncDisposableStack;
 
-  private constructor(namespace: ChildProcess, queries: string, resources: AsyncDisposableStack) {
+  private constructor(
+    namespace: ChildProcess,
+    responder: ChildProcess,
+    queries: string,
+    resources: AsyncDisposableStack,
+  ) {
     this.namespace = namespace;
+    this.responder = responder;
     this.queries = queries;
     this.resources = resources;
   }
@@ -57,8 +80,8 @@ export class Dnsperf implements AsyncDisposable {
       end,
     );
     const netns = `/proc/${namespace.pid}/ns/net`;
-    resources.adopt(await spawnUntilReady(reflector, '--netns', netns, ADDRESS, '53'), end);
-    return new Dnsperf(namespace, queries, resources.move());
+    const responder = resources.adopt(await spawnUntilReady(reflector, '--netns', netns, ADDRESS, '53'), end);
+    return new Dnsperf(namespace, responder, queries, resources.move());
   }
 
   /** As many queries as it gets through, 100 at once on 4 sockets. */
@@ -76,7 +99,9 @@ export class Dnsperf implements AsyncDisposable {
       '-q',
       '100',
     ];
-    const child = spawn('nsenter', [`--net=/proc/${this.namespace.pid}/ns/net`, ...dnsperf], {
+    const before = await cpuNs(this.responder.pid);
+    const timed = ['sh', '-c', '"$@" && times', 'sh', ...dnsperf];
+    const child = spawn('nsenter', [`--net=/proc/${this.namespace.pid}/ns/net`, ...timed], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let output = '';
@@ -88,7 +113,9 @@ export class Dnsperf implements AsyncDisposable {
       Number(new RegExp(`${label}:\\s+([\\d.]+)`).exec(output)?.[1] ?? Number.NaN);
     const lost = figure('Queries lost');
     if (lost !== 0) console.log(`  dnsperf lost ${lost} queries`);
-    return { count: figure('Queries completed'), perSecond: figure('Queries per second') };
+    const count = figure('Queries completed');
+    const cpuSeconds = childrenSeconds(output) + ((await cpuNs(this.responder.pid)) - before) / 1e9;
+    return { count, perSecond: figure('Queries per second'), cpuMicroseconds: (1e6 * cpuSeconds) / count };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,6 +11,8 @@ export const built = (name: string): string => fileURLToPath(new URL(`../.build/
 export interface Load {
   readonly count: number;
   readonly perSecond: number;
+  /** That both ends took for each; not measured by every load. */
+  readonly cpuMicroseconds?: number;
 }
 
 /** By loopback.c, which says what the loads are. */
