@@ -30,7 +30,7 @@ struct dns_query {
 	__u64 name;   /* hash of its name in lower case */
 	__u64 cookie; /* of the socket */
 	__u64 asked_ns;
-	__u64 lookup; /* place of its struct dns_lookup */
+	__u64 lookup; /* key and way of its struct dns_lookup */
 	__u64 way;    /* to its place in the table */
 	__u64 label_starts[4]; /* as in struct dns_message */
 	struct dns_query_record record; /* what is known so far; observed_ns, elapsed_ns, outcome and slots at the end */

@@ -14,7 +14,7 @@
 #include "../dns.h"
 #include "senders.bpf.h"
 
-#define LOOKUPS 4096
+#define LOOKUP_SETS 1024
 #define LOOKUP_TYPES 3 /* A, AAAA, HTTPS */
 
 /* Between an answer and the query that it calls forth. */
@@ -28,36 +28,39 @@
 #define RETRY_NS 50000000ULL
 
 struct dns_lookup_question {
-	__u64 asked_ns; /* the latest attempt */
+	__u32 asked;   /* the latest attempt, in ASKED_UNIT_NS */
 	__u16 type;
 	__u16 attempt; /* the latest; 0 = none */
-	__u16 waiting; /* queries without an answer */
-	__u16 again;   /* the latest answer is one after which resolvers ask again */
 };
+#define ASKED_UNIT_NS 1000000ULL
 
+/* One cache line. */
 struct dns_lookup {
 	struct bpf_spin_lock lock;
-	__u32 reserved;
+	__u8 waiting[LOOKUP_TYPES]; /* by question: queries without an answer */
+	__u8 again; /* bit n: the latest answer to question n is one after which resolvers ask again */
 	__u64 key; /* hash of who asks and the name */
 	__u64 id;
 	__u64 last_ns; /* query or answer */
 	struct dns_lookup_question questions[LOOKUP_TYPES];
+	__u64 reserved;
 };
 
 /*
- * In: the first query of a lookup, in the place of whatever lookup was there. Out: never by itself. Two lookups under way in one place cost the older
- * one the link between its attempts, nothing else.
+ * By who asks and the name, in sets of WAYS. In: the first query of a lookup. Out: never by itself; whoever needs room takes the place of a lookup
+ * that is over or, if all of its set go on, of the one that was silent longest: that costs its attempts their link, nothing else.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, LOOKUPS);
+	__uint(max_entries, LOOKUP_SETS * WAYS);
 	__type(key, __u32);
 	__type(value, struct dns_lookup);
 } lookups SEC(".maps");
 
-static __always_inline struct dns_lookup *lookup_at(__u64 key)
+/* `way`: in the lowest bits, which keys leave free. */
+static __always_inline struct dns_lookup *lookup_at(__u64 key_and_way)
 {
-	__u32 at = key >> 32 & (LOOKUPS - 1);
+	__u32 at = (key_and_way >> 32 & (LOOKUP_SETS - 1)) * WAYS + (key_and_way & (WAYS - 1));
 
 	return bpf_map_lookup_elem(&lookups, &at);
 }
@@ -67,54 +70,92 @@ static __always_inline __u64 lookup_key(__u64 who, __u64 name)
 {
 	__u64 key = (who ^ name) * 0x9e3779b97f4a7c15ULL;
 
-	return key ^ key >> 29;
+	return (key ^ key >> 29) & ~(WAYS - 1ULL);
 }
 
 static __always_inline bool goes_on(const struct dns_lookup *lookup, __u64 now)
 {
-	bool waiting = lookup->questions[0].waiting || lookup->questions[1].waiting || lookup->questions[2].waiting;
+	bool waiting = lookup->waiting[0] | lookup->waiting[1] | lookup->waiting[2];
 
 	return now - lookup->last_ns < (waiting ? SILENCE_NS : CONTINUATION_NS);
 }
 
-/*
- * Adds the query to the lookup of its thread if it belongs there, else makes that a new lookup with `id`. Returns the attempt; *id becomes the lookup's.
- * Nothing may be called between lock and unlock; hence the loops over three.
- */
+/* The way of the key's lookup in its set or, if there is none, of the one that gives up its place. */
+__noinline __u32 lookup_way(__u64 key, __u64 now)
+{
+	__u64 silent_since = UNKNOWN_U64;
+	__u32 chosen = 0;
+
+	for (__u32 way = 0; way < WAYS; way++) {
+		struct dns_lookup *lookup = lookup_at(key | way);
+		__u64 since;
+
+		if (!lookup)
+			break;
+		if (lookup->key == key)
+			return way;
+		since = goes_on(lookup, now) ? lookup->last_ns : 0;
+		if (since < silent_since) {
+			silent_since = since;
+			chosen = way;
+		}
+	}
+	return chosen;
+}
+
+#define NO_QUESTION LOOKUP_TYPES
+
+/* The question of the lookup that a query with the type continues, or NO_QUESTION. Nothing may be called under the lock; hence the loops over three. */
+static __always_inline int question_of(const struct dns_lookup *lookup, __u16 type, __u64 now)
+{
+	int same = NO_QUESTION, unused = NO_QUESTION;
+
+#pragma unroll
+	for (int i = 0; i < LOOKUP_TYPES; i++) {
+		if (!lookup->questions[i].attempt)
+			unused = i;
+		else if (lookup->questions[i].type == type)
+			same = i;
+	}
+	if (same == NO_QUESTION)
+		return unused;
+	if (lookup->waiting[same])
+		return (__u32)(now / ASKED_UNIT_NS) - lookup->questions[same].asked >= RETRY_NS / ASKED_UNIT_NS ? same : NO_QUESTION;
+	return lookup->again >> same & 1 ? same : NO_QUESTION;
+}
+
+/* Adds the query to the lookup of its thread if it belongs there, else makes that a new lookup with `id`. Returns the attempt; *id becomes the lookup's. */
 static __always_inline __u16 lookup_join(struct dns_lookup *lookup, __u64 key, __u16 type, __u64 now, __u64 *id)
 {
-	struct dns_lookup_question *question = NULL, *unused = NULL;
+	int question = NO_QUESTION;
 	__u16 attempt;
 
 	bpf_spin_lock(&lookup->lock);
-	if (lookup->key == key && goes_on(lookup, now)) {
-#pragma unroll
-		for (int i = 0; i < LOOKUP_TYPES; i++) {
-			if (!lookup->questions[i].attempt)
-				unused = &lookup->questions[i];
-			else if (lookup->questions[i].type == type)
-				question = &lookup->questions[i];
-		}
-		if (!question)
-			question = unused;
-		else if (question->waiting ? now - question->asked_ns < RETRY_NS : !question->again)
-			question = NULL;
-	}
-	if (!question) {
+	if (lookup->key == key && goes_on(lookup, now))
+		question = question_of(lookup, type, now);
+	if (question == NO_QUESTION) {
 		lookup->key = key;
 		lookup->id = *id;
-		lookup->questions[1] = lookup->questions[2] = (struct dns_lookup_question){};
-		question = &lookup->questions[0];
-		question->attempt = 0;
-		question->waiting = 0;
+		lookup->again = 0;
+#pragma unroll
+		for (int i = 0; i < LOOKUP_TYPES; i++) {
+			lookup->waiting[i] = 0;
+			lookup->questions[i].attempt = 0;
+		}
+		question = 0;
 	}
 	*id = lookup->id;
 	lookup->last_ns = now;
-	question->type = type;
-	question->asked_ns = now;
-	question->waiting++;
-	question->again = 0;
-	attempt = ++question->attempt;
+	question &= 3;
+	if (question < LOOKUP_TYPES) {
+		lookup->again &= ~(1U << question);
+		lookup->waiting[question]++;
+		lookup->questions[question].type = type;
+		lookup->questions[question].asked = now / ASKED_UNIT_NS;
+		attempt = ++lookup->questions[question].attempt;
+	} else {
+		attempt = 0;
+	}
 	bpf_spin_unlock(&lookup->lock);
 	return attempt;
 }
@@ -171,13 +212,14 @@ static __always_inline __u64 new_lookup_id(const struct dns_query *query, __u64 
 static __always_inline void lookup_begin(struct dns_query *query, const struct dns_sender *sender, __u64 place)
 {
 	__u64 who = sender ? sender->thread : query->cookie, id = new_lookup_id(query, place), own = id;
+	__u64 key = lookup_key(who, query->name);
 	struct dns_lookup *lookup;
 
-	query->lookup = lookup_key(who, query->name);
+	query->lookup = key | lookup_way(key, query->asked_ns);
 	lookup = lookup_at(query->lookup);
 	if (!lookup)
 		return;
-	query->record.attempt = lookup_join(lookup, query->lookup, query->record.query_type, query->asked_ns, &id);
+	query->record.attempt = lookup_join(lookup, key, query->record.query_type, query->asked_ns, &id);
 	if (id == own && sender) {
 		id = lookup_of_process(lookup_key(sender->pid, query->name), query->record.query_type, query->asked_ns, id);
 		if (id != own) {
@@ -199,15 +241,15 @@ static __always_inline bool lookup_answered(const struct dns_query *query, bool 
 	if (!lookup)
 		return false;
 	bpf_spin_lock(&lookup->lock);
-	if (lookup->key == query->lookup && lookup->id == query->record.lookup_id) {
+	if (lookup->key == (query->lookup & ~(WAYS - 1ULL)) && lookup->id == query->record.lookup_id) {
 		lookup->last_ns = now;
 #pragma unroll
 		for (int i = 0; i < LOOKUP_TYPES; i++) {
 			if (!lookup->questions[i].attempt || lookup->questions[i].type != query->record.query_type)
 				continue;
-			if (lookup->questions[i].waiting)
-				lookup->questions[i].waiting--;
-			lookup->questions[i].again = again;
+			if (lookup->waiting[i])
+				lookup->waiting[i]--;
+			lookup->again = (lookup->again & ~(1U << i)) | (__u32)again << i;
 			asked_again = lookup->questions[i].attempt > query->record.attempt;
 		}
 	}
