@@ -10,6 +10,13 @@ import type { StoredSchedule } from './schedule.js';
 import { type Conclusion, type NewRun, ScheduleRunStore } from './schedule-run.store.js';
 import { sessionName } from './session-name.js';
 
+/**
+ * The session of an earlier run is no longer in the way so long before its time is over. One that is as long as the period ends when the
+ * next is due, give or take how late each of the two fired, and some seconds are left to agents to end it: without this every other run
+ * would be skipped.
+ */
+const ENDING_SECONDS = 2;
+
 /** A run as its transaction leaves it. */
 export interface FinishedRun {
   readonly id: string;
@@ -73,7 +80,8 @@ export class ScheduleRunner {
   }
 
   private async openSessions(manager: EntityManager, scheduleId: string): Promise<readonly string[]> {
-    return this.sessions.openAmong(manager, await this.runs.recentSessionIds(manager, scheduleId));
+    const ids = await this.runs.recentSessionIds(manager, scheduleId);
+    return this.sessions.openAmong(manager, ids, ENDING_SECONDS);
   }
 
   private reason(error: unknown, schedule: StoredSchedule): string {

@@ -256,6 +256,17 @@ describe('a run by hand', () => {
     expect(runs.body.items).toMatchObject([{ id: second.id }]);
   });
 
+  it('is not kept back by a session whose time is just over, such as one as long as the period', async () => {
+    const session = { probes: ['tcp_handshake'], selector: 'test=nobody', durationSeconds: 1 };
+    for (const overlap of ['skip', 'replace']) {
+      const { body: schedule } = await create({ overlap, session });
+      const first = await trigger(schedule.id);
+      expect(await trigger(schedule.id)).toMatchObject({ outcome: 'started' });
+      const { body } = await call('GET', `/trace-sessions/${first.sessionId}?wait=10s`);
+      expect(body.state).toBe('completed');
+    }
+  });
+
   it('runs beside the earlier one if that is allowed', async () => {
     const { body: schedule } = await create({ overlap: 'allow' });
     const first = await trigger(schedule.id);
@@ -287,16 +298,18 @@ describe('a run by hand', () => {
     expect(ids).not.toContain(second.sessionId);
   });
 
-  it('fails with the reason when the agents run as many sessions as they can', async () => {
+  it('fails with the reason when the agents run as many sessions as they can, and leaves what it was to replace', async () => {
     await fleet.agent({ test: 'full' });
-    const { body: schedule } = await create({
-      overlap: 'allow',
-      session: { probes: ['tcp_handshake'], selector: 'test=full' },
-    });
+    const { body: schedule } = await create({ overlap: 'replace' });
+    const first = await trigger(schedule.id);
     await Promise.all(Array.from({ length: 64 }, () => fleet.session({ selector: 'test=full' })));
+    await call('PATCH', `/schedules/${schedule.id}`, {
+      body: { session: { probes: ['tcp_handshake'], selector: 'test=full' } },
+    });
     const failed = await trigger(schedule.id);
     expect(failed).toMatchObject({ outcome: 'failed', sessionId: null });
     expect(failed.error).toMatch(/at most 64 sessions.*Stop a session/);
+    expect(await stateOf(first.sessionId)).toBe('pending');
   });
 
   it('asked for many times at once is run as often', async () => {

@@ -33,9 +33,13 @@ export class SessionControl {
     this.starter.started(request.durationSeconds);
   }
 
-  /** Those of the sessions that have not ended. */
-  openAmong(manager: EntityManager, ids: readonly string[]): Promise<readonly string[]> {
-    return this.store.openAmong(manager, ids);
+  /** Those of the sessions that have not ended, and will not within so many seconds because their time is over. */
+  openAmong(
+    manager: EntityManager,
+    ids: readonly string[],
+    endingSeconds: number,
+  ): Promise<readonly string[]> {
+    return this.store.openAmong(manager, ids, endingSeconds);
   }
 
   async find(ids: readonly string[]): Promise<ReadonlyMap<string, TraceSession>> {

@@ -83,10 +83,16 @@ export class TraceSessionStore {
     return ids.length === 0 ? [] : this.read('s.id = ANY($2)', [ids], ids.length);
   }
 
-  async openAmong(manager: EntityManager, ids: readonly string[]): Promise<readonly string[]> {
+  /** Those that have not ended and whose time is not over within `endingSeconds` either. In the order of their ids. */
+  async openAmong(
+    manager: EntityManager,
+    ids: readonly string[],
+    endingSeconds: number,
+  ): Promise<readonly string[]> {
     const rows: { readonly id: string }[] = await manager.query(
-      'SELECT id FROM trace_session WHERE id = ANY($1) AND ended_at IS NULL ORDER BY id',
-      [ids],
+      `SELECT id FROM trace_session
+        WHERE id = ANY($1) AND ended_at IS NULL AND ends_at > clock_timestamp() + make_interval(secs => $2) ORDER BY id`,
+      [ids, endingSeconds],
     );
     return rows.map((row) => row.id);
   }
