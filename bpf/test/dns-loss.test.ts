@@ -108,6 +108,21 @@ it('counts the queries under way when it detaches', async () => {
   });
 });
 
+it('reports each query of two busy clients once on each side, and counts on when it attaches again', async () => {
+  const { probe, records } = startProbe();
+  const exchanges = numbers(1000).flatMap((number) => [...ask(number), ...answer(number)]);
+  for (const round of [1, 2]) {
+    await probe.configure(ours);
+    await Promise.all([startTraffic(...CONNECTED, ...exchanges), startTraffic(...CONNECTED, ...exchanges)]);
+    await probe.configure();
+    expect(dnsStats(probe)).toMatchObject({ offered: round * 4000, emitted: round * 4000 });
+  }
+  const answered = records.queries.filter(({ outcome }) => outcome === 'answered');
+  expect(answered).toHaveLength(8000);
+  const once = new Set(answered.map(({ revision, side, netns, id }) => `${revision} ${side} ${netns} ${id}`));
+  expect(once.size).toBe(8000);
+});
+
 it('counts the records that its ring has no room for', async () => {
   const { probe, records } = startProbe('--ring-bytes', '4096');
   await probe.configure(ours);
