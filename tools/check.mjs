@@ -39,7 +39,7 @@ const STATIC_CHECKS = [
     command: ['buf', 'breaking', '--against', 'proto/released.binpb'],
   },
   {
-    name: 'generated code is that of the protocol',
+    name: 'generated code is that of the protocol and of the REST API',
     fix: 'npm run generate',
     command: ['node', 'tools/check-generated.mjs'],
   },

@@ -44,9 +44,24 @@ export async function createApp(
     abortOnError: false,
   });
   measureRequests(adapter.getInstance(), app.get(MetricsRegistry));
-  app.setGlobalPrefix('api/v1', { exclude: UNPREFIXED_ROUTES });
+  setRoutePrefix(app);
   serveOpenApi(app);
   return app;
+}
+
+/** Its routes, to be described and not called: Nest's preview makes no instance of anything, so no database is needed. */
+export async function createPreview(configuration: Configuration): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(
+    applicationModule(configuration),
+    new HttpAdapter(configuration.httpBodyLimitBytes),
+    { preview: true, logger: ['error'], abortOnError: false },
+  );
+  setRoutePrefix(app);
+  return app;
+}
+
+function setRoutePrefix(app: NestFastifyApplication): void {
+  app.setGlobalPrefix('api/v1', { exclude: UNPREFIXED_ROUTES });
 }
 
 export interface ListeningAddresses {
