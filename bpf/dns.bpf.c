@@ -2,7 +2,7 @@
 /*
  * DNS queries over UDP and TCP, one finished record per query and side.
  *
- * Client: query out (cgroup_skb egress) → answer in (ingress). Resolver: query in → answer out. Who asks, connect() and sendmsg() tell.
+ * Client: query out (cgroup_skb egress) → answer in (ingress). Resolver: query in → answer out. dns/senders.bpf.h: who asks.
  *
  * Only stable hooks: cgroup hooks, BTF tracepoints and iterators. All programs only observe: they return 1, which lets everything pass.
  */
@@ -32,20 +32,11 @@ int dns_ingress(struct __sk_buff *skb)
 	return 1;
 }
 
-/* A client that is about to ask, by a connected socket. */
+/* A client that is about to ask. */
 static __always_inline void connects(struct bpf_sock_addr *ctx)
 {
 	if (is_dns_port(bpf_ntohs(ctx->user_port)))
-		sender_remember(ctx);
-}
-
-/* A client that asks, or a resolver that answers, by an unconnected one. */
-static __always_inline void sends(struct bpf_sock_addr *ctx)
-{
-	struct bpf_sock *socket = ctx->sk;
-
-	if (is_dns_port(bpf_ntohs(ctx->user_port)) || (socket && is_dns_port(socket->src_port)))
-		sender_remember(ctx);
+		sender_remember(bpf_get_socket_cookie(ctx), bpf_ktime_get_ns());
 }
 
 SEC("cgroup/connect4")
@@ -59,20 +50,6 @@ SEC("cgroup/connect6")
 int dns_connect6(struct bpf_sock_addr *ctx)
 {
 	connects(ctx);
-	return 1;
-}
-
-SEC("cgroup/sendmsg4")
-int dns_sendmsg4(struct bpf_sock_addr *ctx)
-{
-	sends(ctx);
-	return 1;
-}
-
-SEC("cgroup/sendmsg6")
-int dns_sendmsg6(struct bpf_sock_addr *ctx)
-{
-	sends(ctx);
 	return 1;
 }
 
@@ -101,7 +78,7 @@ static __always_inline void sweep(struct dns_query *query)
 		query->record.outcome = DNS_UNANSWERED;
 		/* A resolver that is silent now may have answered before. */
 		if (query->record.side == SIDE_RESOLVER)
-			sender_of(&query->record, query->cookie, sweep_now_ns);
+			sender_of(&query->record, query->cookie, sweep_now_ns, false);
 		emit(query);
 	}
 	query_remove(query);

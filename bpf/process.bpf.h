@@ -10,6 +10,23 @@
  * loads. Else each field costs a call of bpf_probe_read_kernel(). */
 const volatile bool has_task_pointer = true;
 
+/* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000
+
+/* tgid and pid as bpf_get_current_pid_tgid() has them, which not every program may call; 0 for a kernel thread. */
+static __always_inline __u64 current_thread(void)
+{
+	if (has_task_pointer) {
+		struct task_struct *task = bpf_get_current_task_btf();
+
+		return task->flags & PF_KTHREAD ? 0 : (__u64)task->tgid << 32 | (__u32)task->pid;
+	} else {
+		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+		return BPF_CORE_READ(task, flags) & PF_KTHREAD ? 0 : (__u64)BPF_CORE_READ(task, tgid) << 32 | (__u32)BPF_CORE_READ(task, pid);
+	}
+}
+
 /* The bytes before the first NUL; the others 0. A zero byte is found by Mycroft's test: subtract 1 from each, see who borrowed. */
 static __always_inline __u64 before_nul(__u64 word)
 {

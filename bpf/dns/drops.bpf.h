@@ -20,6 +20,7 @@ volatile __u32 drop_period = 0;
 static __always_inline void fill_drop(struct receive_queue_drop_record *record, struct sock *socket, __u32 cause)
 {
 	struct dns_sender *sender;
+	__u32 number;
 
 	record->cause = cause;
 	record->local_port = socket->__sk_common.skc_num;
@@ -30,7 +31,8 @@ static __always_inline void fill_drop(struct receive_queue_drop_record *record, 
 		set_ipv4(record->local_address, socket->__sk_common.skc_rcv_saddr);
 	else
 		bpf_probe_read_kernel(record->local_address, 16, &socket->__sk_common.skc_v6_rcv_saddr);
-	sender = sender_find(socket->__sk_common.skc_cookie.counter);
+	number = sender_number(socket->__sk_common.skc_cookie.counter);
+	sender = bpf_map_lookup_elem(&senders, &number);
 	if (!sender)
 		return;
 	record->pid = sender->pid;

@@ -196,6 +196,11 @@ static __always_inline void fill_query(struct dns_query *query, const struct dns
 	record->revision = filters[generation()].revision;
 }
 
+static __always_inline bool leaves_sender(const struct dns_message *message)
+{
+	return message->egress && message->place.transport == TRANSPORT_UDP;
+}
+
 /* Makes the message's query at its place in the table or, if that has none, in the message. False if no session asks for it. */
 static __always_inline bool make_query(struct dns_query *query, const struct dns_message *message, __u32 message_number)
 {
@@ -204,7 +209,7 @@ static __always_inline bool make_query(struct dns_query *query, const struct dns
 	if (!query->record.slots)
 		return false;
 	if (message->egress) {
-		struct dns_sender *sender = sender_of(&query->record, query->cookie, message->now_ns);
+		struct dns_sender *sender = sender_of(&query->record, query->cookie, message->now_ns, leaves_sender(message));
 
 		lookup_begin(query, sender, message->place_hash);
 	}
@@ -280,7 +285,7 @@ static __always_inline void query_ends(struct dns_message *message, __u32 messag
 	if (closed)
 		record->flags |= DNS_FLAG_SOCKET_CLOSED;
 	if (message->egress) {
-		sender_of(record, query->cookie, message->now_ns);
+		sender_of(record, query->cookie, message->now_ns, leaves_sender(message));
 	} else if (!closed && lookup_answered(query, truncated || AGAIN_CODES >> (message->response_code & 15) & 1, message->now_ns)) {
 		record->flags |= DNS_FLAG_ASKED_AGAIN;
 		late = true;

@@ -40,12 +40,14 @@ __noinline __u64 slots_by_query_name(__u32 message_number)
 	return slots | slots_by_name_hash(hash, false);
 }
 
-/* Both ends of a query come to the same decision without talking. Multipliers: 2^64 and 2^32 by the golden ratio. */
+/* Both ends of a query come to the same decision without talking. The finalizer of MurmurHash3 (public domain): every bit acts on every bit. */
 static __always_inline __u32 sample_hash(const struct dns_query *query)
 {
-	__u64 hash = (query->name ^ query->record.message_id) * 0x9e3779b97f4a7c15ULL;
+	__u64 hash = query->name ^ query->record.message_id;
 
-	return (__u32)(hash >> 32) * 2654435761U;
+	hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdULL;
+	hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53ULL;
+	return hash >> 32;
 }
 
 /* Set by the loader, as the filters are: by generation, the slots that watch the port that nearly all DNS goes to. It spares a look into a map. */

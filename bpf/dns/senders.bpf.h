@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Which process sends by a socket: packets do not tell, connect() and sendmsg() do. */
+/*
+ * Which process sends by a socket. A datagram leaves within its sender's system call, so that there the current task tells; segments of TCP leave when the
+ * window allows it, in anybody's context, so there it is who called connect().
+ */
 #ifndef SYNSCOPE_DNS_SENDERS_BPF_H
 #define SYNSCOPE_DNS_SENDERS_BPF_H
 
@@ -9,8 +12,8 @@
 #include "../process.bpf.h"
 
 /*
- * By socket cookie, in sets of WAYS. In: connect() and sendmsg() on DNS ports. Out: never by itself; whoever needs room takes the place of the sender
- * of its set that was used longest ago. A socket whose entry went has no known process until its next sendmsg().
+ * By socket cookie, in sets of WAYS. In: connect() to DNS ports, and datagrams from and to them. Out: never by itself; whoever needs room takes the place of the sender
+ * of its set that was used longest ago.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -35,56 +38,56 @@ __noinline __u32 sender_number(__u64 cookie)
 	return found;
 }
 
-static __always_inline struct dns_sender *sender_find(__u64 cookie)
+/* Where the socket's entry is or, if it has none, the one that gives up its place. */
+static __always_inline __u32 sender_place(__u64 cookie)
 {
-	__u32 number = sender_number(cookie);
-
-	return number == SENDER_NONE ? NULL : bpf_map_lookup_elem(&senders, &number);
-}
-
-static __always_inline struct dns_sender *sender_place(__u64 cookie)
-{
-	struct dns_sender *oldest = NULL;
+	__u64 oldest_ns = UNKNOWN_U64;
+	__u32 oldest = SENDER_NONE;
 
 	for (__u32 way = 0; way < WAYS; way++) {
 		__u32 at = (cookie % SENDER_SETS) * WAYS + way;
 		struct dns_sender *sender = bpf_map_lookup_elem(&senders, &at);
 
 		if (!sender)
-			return NULL;
+			break;
 		if (sender->cookie == cookie)
-			return sender;
-		if (!oldest || sender->used_ns < oldest->used_ns)
-			oldest = sender;
+			return at;
+		if (sender->used_ns < oldest_ns) {
+			oldest_ns = sender->used_ns;
+			oldest = at;
+		}
 	}
 	return oldest;
 }
 
-static __always_inline void sender_remember(struct bpf_sock_addr *ctx)
+/* Notes that the current task sends by the socket; returns the place of its entry. */
+__noinline __u32 sender_remember(__u64 cookie, __u64 now)
 {
-	__u64 cookie = bpf_get_socket_cookie(ctx), thread = bpf_get_current_pid_tgid();
-	struct dns_sender *sender = sender_find(cookie);
+	__u32 number = sender_place(cookie);
+	struct dns_sender *sender = bpf_map_lookup_elem(&senders, &number);
 	struct task_struct *task;
+	__u64 thread = current_thread();
 
-	if (sender && sender->thread == thread)
-		return;
-	sender = sender_place(cookie);
-	if (!sender)
-		return;
+	if (!sender || !thread)
+		return SENDER_NONE;
+	if (sender->cookie == cookie && sender->thread == thread)
+		return number;
 	/* In between it belongs to nobody. */
 	*(volatile __u64 *)&sender->cookie = 0;
 	task = (struct task_struct *)bpf_get_current_task();
 	sender->thread = thread;
-	sender->used_ns = bpf_ktime_get_ns();
+	sender->used_ns = now;
 	sender->netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
 	sender->pid = current_process(sender->process_name, &sender->cgroup_id);
 	*(volatile __u64 *)&sender->cookie = cookie;
+	return number;
 }
 
-/* What is not known yet of a query's process. */
-static __always_inline struct dns_sender *sender_of(struct dns_query_record *record, __u64 cookie, __u64 now)
+/* What is not known yet of a query's process. `sending`: we are in its system call. */
+static __always_inline struct dns_sender *sender_of(struct dns_query_record *record, __u64 cookie, __u64 now, bool sending)
 {
-	struct dns_sender *sender = sender_find(cookie);
+	__u32 number = sending ? sender_remember(cookie, now) : sender_number(cookie);
+	struct dns_sender *sender = bpf_map_lookup_elem(&senders, &number);
 
 	if (!sender)
 		return NULL;

@@ -23,8 +23,6 @@ enum hook {
 	HOOK_SWEEP_OVERFLOW,
 	HOOK_CONNECT4,
 	HOOK_CONNECT6,
-	HOOK_SENDMSG4,
-	HOOK_SENDMSG6,
 	HOOK_INGRESS,
 	/* Last: a query whose answer nobody would see must not be seen either. */
 	HOOK_EGRESS,
@@ -38,8 +36,6 @@ static const char *const hook_names[HOOK_COUNT] = {
 	[HOOK_SWEEP_OVERFLOW] = "iter/bpf_map_elem (overflow)",
 	[HOOK_CONNECT4] = "cgroup/connect4",
 	[HOOK_CONNECT6] = "cgroup/connect6",
-	[HOOK_SENDMSG4] = "cgroup/sendmsg4",
-	[HOOK_SENDMSG6] = "cgroup/sendmsg6",
 	[HOOK_INGRESS] = "cgroup_skb/ingress",
 	[HOOK_EGRESS] = "cgroup_skb/egress",
 };
@@ -94,8 +90,6 @@ static void choose_programs(void)
 	programs[HOOK_SWEEP_OVERFLOW] = skeleton->progs.dns_sweep_overflow;
 	programs[HOOK_CONNECT4] = skeleton->progs.dns_connect4;
 	programs[HOOK_CONNECT6] = skeleton->progs.dns_connect6;
-	programs[HOOK_SENDMSG4] = skeleton->progs.dns_sendmsg4;
-	programs[HOOK_SENDMSG6] = skeleton->progs.dns_sendmsg6;
 	programs[HOOK_INGRESS] = skeleton->progs.dns_ingress;
 	programs[HOOK_EGRESS] = skeleton->progs.dns_egress;
 	*hook_unavailable[HOOK_RECEIVE_QUEUE_DROP] = *hook_unavailable[HOOK_LATE_AFTER_CLOSE] = 0;
@@ -126,7 +120,8 @@ static int open_object(void)
 		return -errno;
 	skeleton->rodata->query_name_seed = seeds[0];
 	skeleton->rodata->place_seed = seeds[1];
-	skeleton->rodata->has_task_pointer = libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_get_current_task_btf, NULL) == 1;
+	skeleton->rodata->has_task_pointer = libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_get_current_task_btf, NULL) == 1 &&
+					     libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_get_current_task_btf, NULL) == 1;
 	skeleton->bss->deadline_ns = environment->options->dns_deadline_ns;
 	return 0;
 }

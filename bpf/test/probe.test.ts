@@ -99,8 +99,6 @@ it('attaches DNS, and what else a session asks for, each by itself', async () =>
       'iter/bpf_map_elem (overflow)',
       'cgroup/connect4',
       'cgroup/connect6',
-      'cgroup/sendmsg4',
-      'cgroup/sendmsg6',
       'cgroup_skb/ingress',
       'cgroup_skb/egress',
     ],
