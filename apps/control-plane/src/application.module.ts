@@ -18,6 +18,7 @@ import { MetricsModule } from './metrics/metrics.module.js';
 import { NameLookupsModule } from './name-lookups/name-lookups.module.js';
 import { ReceiveQueueDropsModule } from './receive-queue-drops/receive-queue-drops.module.js';
 import { SchedulesModule } from './schedules/schedules.module.js';
+import { SessionEventsModule } from './session-events/session-events.module.js';
 import { TraceSessionsModule } from './trace-sessions/trace-sessions.module.js';
 
 /** What every feature stands on. */
@@ -42,6 +43,7 @@ const FEATURES: (new () => object)[] = [
   EnrolmentModule,
   AgentsModule,
   TraceSessionsModule,
+  SessionEventsModule,
   SchedulesModule,
   LinkModule,
 ];

@@ -12,6 +12,7 @@ export * from './join-token.js';
 export * from './name-lookup.js';
 export * from './receive-queue-drop.js';
 export * from './schedule.js';
+export * from './session-event.js';
 export * from './session-filter.js';
 export * from './shared/address.js';
 export * from './shared/identifier.js';

@@ -13,5 +13,6 @@ import { ApiTokenStore } from './api-token.store.js';
   imports: [TypeOrmModule.forFeature([ApiTokenEntity]), AuditModule],
   controllers: [ApiTokenController],
   providers: [ApiTokenStore, ApiTokenService, AdminTokenFile, { provide: APP_GUARD, useClass: AccessGuard }],
+  exports: [ApiTokenService],
 })
 export class AccessModule {}

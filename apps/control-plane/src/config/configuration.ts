@@ -128,6 +128,20 @@ export class Configuration {
   })
   readonly ingestQueueBytes!: number;
 
+  @Variable('SYNSCOPE_EVENT_STREAMS', integerSchema(0, 10_000), {
+    default: '100',
+    description:
+      'How many streams of live results (`GET /trace-sessions/{id}/events`) a replica serves at a time. Each takes about 0.5 MB when it has much to send.',
+  })
+  readonly eventStreams!: number;
+
+  @Variable('SYNSCOPE_EVENT_BACKLOG', integerSchema(10_000, 1_000_000_000), {
+    default: '100000',
+    description:
+      'A reader of live results for whom more records than this wait goes on with about the newest tenth of them, and is told how many it missed. Counted are all records of the session’s agents.',
+  })
+  readonly eventBacklog!: number;
+
   private constructor(values: Record<string, unknown>) {
     Object.assign(this, values);
   }

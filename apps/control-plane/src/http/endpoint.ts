@@ -29,6 +29,8 @@ export const IDEMPOTENT = 'synscope:idempotent';
 export const LIST_ITEM_SCHEMA = 'synscope:list-item-schema';
 /** Marks operations in the OpenAPI document that also stream NDJSON and CSV; removed before it is served. */
 export const STREAMED_EXTENSION = 'x-synscope-streamed';
+/** Marks operations in the OpenAPI document that answer with text/event-stream; removed before it is served. */
+export const EVENT_STREAM_EXTENSION = 'x-synscope-event-stream';
 
 /** Describes a route once: for the OpenAPI document, for the check of its answers, for the status. */
 export function Endpoint(options: EndpointOptions): MethodDecorator {
@@ -73,6 +75,20 @@ export function ListEndpoint({ item, list, ...options }: ListEndpointOptions): M
     }),
     SetMetadata(LIST_ITEM_SCHEMA, item),
     ApiExtension(STREAMED_EXTENSION, true),
+  );
+}
+
+export interface EventStreamEndpointOptions
+  extends Omit<EndpointOptions, 'response' | 'status' | 'idempotent'> {
+  /** One event of the stream. */
+  readonly event: z.ZodType;
+}
+
+/** An endpoint whose handler answers with a stream of Server-Sent Events, which it checks and writes by itself. */
+export function EventStreamEndpoint({ event, ...options }: EventStreamEndpointOptions): MethodDecorator {
+  return applyDecorators(
+    Endpoint({ ...options, response: event }),
+    ApiExtension(EVENT_STREAM_EXTENSION, true),
   );
 }
 

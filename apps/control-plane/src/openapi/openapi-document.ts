@@ -1,7 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { BEARER_SCHEME, PUBLIC_EXTENSION } from '../access/require-role.js';
-import { STREAMED_EXTENSION } from '../http/endpoint.js';
+import { EVENT_STREAM_EXTENSION, STREAMED_EXTENSION } from '../http/endpoint.js';
 import { convertSchema } from './schema-conversion.js';
 
 type Operation = OpenAPIObject['paths'][string]['get'] & Record<string, unknown>;
@@ -87,8 +87,12 @@ function finishOperation(operation: Operation): void {
         schema: { type: 'string', description: 'RFC 4180 with a header line; all items.' },
       };
     }
+    if (status === '200' && json && operation[EVENT_STREAM_EXTENSION]) {
+      response.content = { 'text/event-stream': json };
+    }
   }
   delete operation[STREAMED_EXTENSION];
+  delete operation[EVENT_STREAM_EXTENSION];
 }
 
 function lowerFirst(text: string): string {

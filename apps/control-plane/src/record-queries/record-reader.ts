@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { formatMicroseconds, resolveTime } from '@synscope/api-contract';
 import { DatabasePool } from '../database/database-pool.js';
 import { observedAtOfRecordId } from '../record-storage/record-id.js';
+import type { RecordTable } from '../record-storage/record-table.js';
 import { INDEXED_LATENCY_US, type RecordConditions } from './record-conditions.js';
 import type { RecordKind } from './record-kind.js';
 import type { RecordRow } from './record-row.js';
@@ -83,6 +84,29 @@ export class RecordReader {
       );
     }
     return found;
+  }
+
+  /** Oldest first, whatever the conditions ask for. */
+  async listOldest<Row extends RecordRow, T, F extends LatencyFilter>(
+    kind: RecordKind<Row, T, F>,
+    conditions: RecordConditions,
+    afterId: string | null,
+    limit: number,
+  ): Promise<FoundRecord<T>[]> {
+    if (afterId) {
+      conditions.add(
+        `(observed_at, id) > (${conditions.place(timeOfId(afterId))}::timestamptz, ${conditions.place(afterId)}::uuid)`,
+      );
+    }
+    return this.query(kind, conditions.sql, 'observed_at, id', limit, conditions.parameters);
+  }
+
+  async count(table: RecordTable, conditions: RecordConditions): Promise<number> {
+    const { rows } = await this.pool.query<{ count: number }>(
+      `SELECT count(*) AS count FROM ${table} WHERE ${conditions.sql}`,
+      conditions.parameters,
+    );
+    return rows[0]?.count ?? 0;
   }
 
   private async slowest<Row extends RecordRow, T, F extends LatencyFilter>(

@@ -1,5 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import type { TraceSession } from '@synscope/api-contract';
+import { WakeUp } from '../lifecycle/wake-up.js';
 import { hasEnded } from './next-state.js';
 import { SessionProgress } from './session-progress.js';
 
@@ -57,30 +58,5 @@ export class SessionWaiting implements BeforeApplicationShutdown {
       unsubscribe();
       this.shutdown.signal.removeEventListener('abort', onShutdown);
     }
-  }
-}
-
-/** Something to wait for that is not lost when it comes before the waiting. */
-class WakeUp {
-  private awake = false;
-  private resume: (() => void) | null = null;
-
-  up(): void {
-    this.awake = true;
-    this.resume?.();
-  }
-
-  async wait(timeoutMs: number): Promise<void> {
-    if (!this.awake) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs);
-        this.resume = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    this.awake = false;
-    this.resume = null;
   }
 }

@@ -10,6 +10,7 @@ import { handshakes } from './0030-handshakes.js';
 import { dns } from './0031-dns.js';
 import { recordCounts } from './0032-record-counts.js';
 import { schedules } from './0040-schedules.js';
+import { storedIn } from './0041-stored-in.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -24,4 +25,5 @@ export const MIGRATIONS: readonly Migration[] = [
   dns,
   recordCounts,
   schedules,
+  storedIn,
 ];

@@ -1,0 +1,150 @@
+import { Injectable } from '@nestjs/common';
+import { DatabasePool } from '../database/database-pool.js';
+import {
+  committedBetweenSql,
+  parseSnapshot,
+  type Snapshot,
+  snapshotBefore,
+  snapshotThrough,
+} from './snapshot.js';
+
+/** Records of one page at most, besides what the last transaction brings more. */
+const PAGE_ROWS = 5_000;
+/** Batches of one page at most, but for those of its last transaction. */
+const PAGE_BATCHES = 500;
+
+/** A batch of the ledger that has records. */
+export interface StoredBatch {
+  readonly agentId: string;
+  readonly bootId: string;
+  readonly seq: number;
+  /** When its records were observed, both ends included. */
+  readonly firstObservedAt: string;
+  readonly lastObservedAt: string;
+}
+
+/** Whole transactions, in the order of their numbers. */
+export interface BatchPage {
+  readonly batches: readonly StoredBatch[];
+  /** What has been seen once the page has been. */
+  readonly end: Snapshot;
+  /** Whether there is more after it. */
+  readonly more: boolean;
+}
+
+/** What was committed to the ledger of batches from one snapshot to the next. Batches of the agents that a session was meant for. */
+@Injectable()
+export class StoredBatchStore {
+  constructor(private readonly pool: DatabasePool) {}
+
+  async snapshot(): Promise<Snapshot> {
+    const { rows } = await this.pool.query<{ snapshot: string }>(
+      'SELECT pg_current_snapshot()::text AS snapshot',
+    );
+    return parseSnapshot(rows[0]?.snapshot ?? '');
+  }
+
+  /** Before anything of the session was stored; null if that is not known any more. */
+  async beginOf(sessionId: string): Promise<Snapshot | null> {
+    const { rows } = await this.pool.query<{ transaction: string | null }>(
+      'SELECT created_in::text AS transaction FROM trace_session WHERE id = $1',
+      [sessionId],
+    );
+    const transaction = rows[0]?.transaction ?? null;
+    return transaction === null ? null : snapshotBefore(Number(transaction));
+  }
+
+  /** Those of the sessions for which there is something to see. */
+  async sessionsWithBatches(
+    from: Snapshot,
+    to: Snapshot,
+    sessionIds: readonly string[],
+  ): Promise<readonly string[]> {
+    const { parameters, place } = placing();
+    const between = committedBetweenSql('stored_in', from, to, place);
+    const { rows } = await this.pool.query<{ sessionId: string }>(
+      `SELECT DISTINCT session_id AS "sessionId" FROM session_target
+        WHERE session_id = ANY (${place(sessionIds)}::uuid[])
+          AND agent_id IN (SELECT agent_id FROM ingest_batch WHERE ${between} AND rows > 0)`,
+      parameters,
+    );
+    return rows.map(({ sessionId }) => sessionId);
+  }
+
+  async page(sessionId: string, from: Snapshot, to: Snapshot): Promise<BatchPage> {
+    const rows = await this.read(sessionId, from, to, `FETCH FIRST ${PAGE_BATCHES} ROWS WITH TIES`);
+    const end = endOfPage(rows);
+    const last = rows[end - 1];
+    const more = rows.length >= PAGE_BATCHES || end < rows.length;
+    return {
+      batches: rows.slice(0, end),
+      end: more && last ? snapshotThrough(from, to, last.storedIn) : to,
+      more,
+    };
+  }
+
+  /** The same for a page whose end is known. */
+  async pageUntil(sessionId: string, from: Snapshot, end: Snapshot): Promise<BatchPage> {
+    return { batches: await this.read(sessionId, from, end, ''), end, more: true };
+  }
+
+  /** Where the newest transactions with at least `kept` records begin if more than `backlog` wait; null if not. Records of other sessions count too. */
+  async tooFarBehind(
+    sessionId: string,
+    from: Snapshot,
+    to: Snapshot,
+    { backlog, kept }: { readonly backlog: number; readonly kept: number },
+  ): Promise<Snapshot | null> {
+    const { parameters, place } = placing();
+    const { rows } = await this.pool.query<{ transaction: string }>(
+      `SELECT stored_in::text AS transaction
+         FROM (SELECT stored_in, sum(own) OVER (ORDER BY stored_in DESC) - own AS newer, sum(own) OVER () AS total
+                 FROM (SELECT stored_in, sum(rows) AS own FROM ingest_batch
+                        WHERE ${batchesSql(sessionId, from, to, place)} GROUP BY stored_in) AS transactions) AS waiting
+        WHERE total > ${place(backlog)} AND newer >= ${place(kept)} ORDER BY stored_in DESC LIMIT 1`,
+      parameters,
+    );
+    return rows[0] ? snapshotThrough(from, to, Number(rows[0].transaction)) : null;
+  }
+
+  private async read(
+    sessionId: string,
+    from: Snapshot,
+    to: Snapshot,
+    limit: string,
+  ): Promise<(StoredBatch & { rows: number; storedIn: number })[]> {
+    const { parameters, place } = placing();
+    const { rows } = await this.pool.query<StoredBatch & { rows: number; storedIn: string }>(
+      `SELECT stored_in::text AS "storedIn", agent_id AS "agentId", boot_id AS "bootId", seq, rows,
+              first_observed_at AS "firstObservedAt", last_observed_at AS "lastObservedAt"
+         FROM ingest_batch WHERE ${batchesSql(sessionId, from, to, place)} ORDER BY stored_in ${limit}`,
+      parameters,
+    );
+    return rows.map((row) => ({ ...row, storedIn: Number(row.storedIn) }));
+  }
+}
+
+interface Placing {
+  readonly parameters: unknown[];
+  readonly place: (value: unknown) => string;
+}
+
+function placing(): Placing {
+  const parameters: unknown[] = [];
+  return { parameters, place: (value) => `$${parameters.push(value)}` };
+}
+
+function batchesSql(sessionId: string, from: Snapshot, to: Snapshot, place: Placing['place']): string {
+  return `${committedBetweenSql('stored_in', from, to, place)} AND rows > 0
+    AND agent_id IN (SELECT agent_id FROM session_target WHERE session_id = ${place(sessionId)})`;
+}
+
+/** How many of the batches make a page: whole transactions. */
+function endOfPage(batches: readonly { readonly rows: number; readonly storedIn: number }[]): number {
+  let rows = 0;
+  for (const [index, batch] of batches.entries()) {
+    if (rows >= PAGE_ROWS && batch.storedIn !== batches[index - 1]?.storedIn) return index;
+    rows += batch.rows;
+  }
+  return batches.length;
+}
