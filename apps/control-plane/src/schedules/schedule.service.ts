@@ -99,7 +99,7 @@ export class ScheduleService {
     const sameTiming =
       schedule.cron === settings.cron &&
       schedule.everySeconds === settings.everySeconds &&
-      schedule.timezone === settings.timezone;
+      (settings.cron === null || schedule.timezone === settings.timezone);
     if (!sameTiming) return this.plan(id, settings, now);
     const timing = this.checks.check(settings, anchorAt, now);
     const next = schedule.plan?.dueAt ?? timing.next(now, 1)[0] ?? null;

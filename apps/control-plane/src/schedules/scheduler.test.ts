@@ -191,8 +191,11 @@ describe('a due schedule', () => {
     const [row] = await sql('SELECT next_due_at, next_fire_at FROM schedule WHERE id = $1', [id]);
     expect(row.next_fire_at).toEqual(fireTime(id, row.next_due_at, HOUR));
     // Due, and the jitter not over.
-    await age([id], HOUR + 5);
-    await sql(`UPDATE schedule SET next_fire_at = now() + interval '5 minutes' WHERE id = $1`, [id]);
+    await sql(
+      `UPDATE schedule SET anchor_at = anchor_at - make_interval(secs => $2), next_due_at = next_due_at - make_interval(secs => $2),
+              next_fire_at = now() + interval '5 minutes' WHERE id = $1`,
+      [id, HOUR + 5],
+    );
     await wake();
     const { body } = await here.call('GET', `/schedules/${id}`);
     expect(Date.parse(body.nextRuns[0])).toBe(row.next_due_at.getTime() - (HOUR + 5) * 1_000);
@@ -248,9 +251,9 @@ describe('a due schedule', () => {
 
   it('that cannot even be read is reported, and keeps no other from firing', async () => {
     const [broken, sound] = [await create({ catchUpSeconds: HOUR }), await create({ catchUpSeconds: HOUR })];
+    await sql(`UPDATE schedule SET session = '{"probes": []}' WHERE id = $1`, [broken]);
     await age([broken], HOUR + 20);
     await age([sound], HOUR + 5);
-    await sql(`UPDATE schedule SET session = '{"probes": []}' WHERE id = $1`, [broken]);
     await wake();
     expect(await runs(sound, 1)).toMatchObject([{ outcome: 'started' }]);
     await vi.waitFor(() => {

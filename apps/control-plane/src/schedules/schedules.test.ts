@@ -56,9 +56,13 @@ describe('a schedule', () => {
     expect(second - first).toBe(900_000);
     expect(first).toBeGreaterThan(Date.parse(body.createdAt) + 898_000);
     expect(first).toBeLessThanOrEqual(Date.parse(body.createdAt) + 900_000);
-    const renamed = await call('PATCH', `/schedules/${body.id}`, { body: { jitterSeconds: 5 } });
+    const renamed = await call('PATCH', `/schedules/${body.id}`, {
+      body: { jitterSeconds: 5, timezone: 'Asia/Tokyo' },
+    });
     expect(renamed.body.nextRuns).toEqual(body.nextRuns);
-    const changed = await call('PATCH', `/schedules/${body.id}`, { body: { cron: '0 0 1 1 *' } });
+    const changed = await call('PATCH', `/schedules/${body.id}`, {
+      body: { cron: '0 0 1 1 *', timezone: 'UTC' },
+    });
     expect(changed.body).toMatchObject({ cron: '0 0 1 1 *', everySeconds: null });
     expect(changed.body.nextRuns[0]).toMatch(/-01-01T00:00:00/);
   });
