@@ -14,12 +14,6 @@ import { type Settlement, settle } from './settlement.js';
 /** How often a firing is tried again that Postgres broke off because of other transactions. */
 const MOST_ATTEMPTS = 3;
 
-/**
- * A replica that vanishes without closing its connections (its host lost power) would hold the lock of a schedule until TCP gives up, two
- * hours by default. Postgres takes the lock away from a transaction that does nothing for so long.
- */
-const IDLE_TIMEOUT = '10s';
-
 /** A schedule whose turn it was, and the error if there was one. */
 export interface Firing {
   readonly scheduleId: string;
@@ -61,7 +55,6 @@ export class ScheduleFiring {
       let scheduleId: string | null = null;
       try {
         const fired = await this.database.transaction(async (manager) => {
-          await manager.query(`SET LOCAL idle_in_transaction_session_timeout = '${IDLE_TIMEOUT}'`);
           scheduleId = await this.store.lockDue(manager, except);
           const due = scheduleId && (await this.store.lock(manager, scheduleId));
           return due ? this.fire(manager, due.schedule, due.now) : null;

@@ -38,6 +38,12 @@ const COLUMNS = `id, name, cron, every_seconds AS "everySeconds", timezone, jitt
   catch_up_seconds AS "catchUpSeconds", session, paused, anchor_at AS "anchorAt", next_due_at AS "nextDueAt",
   next_fire_at AS "nextFireAt", created_at AS "createdAt", updated_at AS "updatedAt", clock_timestamp() AS now`;
 
+/**
+ * A replica that vanishes without closing its connections (its host lost power) would hold the lock of a schedule until TCP gives up, two
+ * hours by default. Postgres takes the lock away from a transaction that does nothing for so long.
+ */
+const LOCK_IDLE_TIMEOUT = '10s';
+
 @Injectable()
 export class ScheduleStore {
   constructor(private readonly database: DataSource) {}
@@ -111,6 +117,7 @@ export class ScheduleStore {
 
   /** Waits for whoever fires or changes it. */
   async lock(manager: EntityManager, id: string): Promise<ScheduleReading | null> {
+    await manager.query(`SET LOCAL idle_in_transaction_session_timeout = '${LOCK_IDLE_TIMEOUT}'`);
     const rows: ScheduleRow[] = await manager.query(
       `SELECT ${COLUMNS} FROM schedule WHERE id = $1 FOR UPDATE`,
       [id],
