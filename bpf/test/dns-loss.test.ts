@@ -181,10 +181,12 @@ it('does not guess at TCP connections that are older than itself', async () => {
 
 it('counts what no DNS message is, and answers that nobody asked for', async () => {
   const { probe } = startProbe();
-  await probe.configure(dnsSlot(0, { dnsPorts: [5399] }));
+  // These counters know no sessions, so nobody else must use the port.
+  const port = 10_000 + (process.pid % 20_000);
+  await probe.configure(dnsSlot(0, { dnsPorts: [port] }));
   const traffic = await startTraffic(
-    ...['resolver open s udp4', 'resolver bind s 127.0.0.1 5399'],
-    ...['client open c udp4', 'client connect c 127.0.0.1 5399'],
+    ...['resolver open s udp4', `resolver bind s 127.0.0.1 ${port}`],
+    ...['client open c udp4', `client connect c 127.0.0.1 ${port}`],
   );
   const short = queryOf(1).subarray(0, 20).toString('hex');
   await traffic.run(`client send c ${short}`, 'resolver receive s', ...answer(2));
