@@ -53,18 +53,30 @@ int dns_connect6(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
+/* Set by the loader before the load: a run of dns_sweep stops emitting when so many bytes wait, half of the ring. */
+const volatile __u64 sweep_bytes = 1024 * 1024;
+
 /* Set by the loader before each run of dns_sweep. */
 __u64 sweep_now_ns = 0;
 __u64 deadline_ns = 0;
 /* At detach: what is not past its deadline has no end that anybody will see. */
 bool sweep_all = false;
 
+/* Set by dns_sweep: it left overdue queries for another run, once the loader has emptied the ring. */
+bool sweep_again = false;
+
 static __always_inline void sweep(struct dns_query *query)
 {
 	struct counters *c = counters();
 	bool overdue = sweep_now_ns >= query->asked_ns + deadline_ns;
 
-	if (!query->place || (!overdue && !sweep_all) || !take(&query->claims))
+	if (!query->place || (!overdue && !sweep_all))
+		return;
+	if (overdue && bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) >= sweep_bytes) {
+		sweep_again = true;
+		return;
+	}
+	if (!take(&query->claims))
 		return;
 	if (query->record.transport == TRANSPORT_TCP && !stream_in_step(query->cookie)) {
 		if (c)

@@ -36,6 +36,14 @@ struct dns_query {
 	struct dns_query_record record; /* what is known so far; observed_ns, elapsed_ns, outcome and slots at the end */
 };
 
+/*
+ * The first entries of the table of queries are for all, and nearly always enough: what few queries are under way lie together in the CPU's caches. The last
+ * of them begins its WAYS places at CLOSE_QUERIES - 1; behind them lie the places for each query by itself.
+ */
+#define WAYS 4
+#define CLOSE_QUERIES 256
+#define FAR_QUERIES_BEGIN (CLOSE_QUERIES + WAYS)
+
 /* A message that is being looked at, and the query that is made from it. Per CPU there is one for each context that may interrupt another. */
 #define MESSAGE_CONTEXTS 4
 struct dns_message {
@@ -67,7 +75,6 @@ struct dns_message {
 
 /* Who sends by a socket, as seen at connect() or sendmsg(). */
 #define SENDER_SETS 4096
-#define WAYS 4
 struct dns_sender {
 	__u64 cookie;
 	__u64 used_ns;

@@ -17,8 +17,9 @@
 #define LOOKUP_SETS 1024
 #define LOOKUP_TYPES 3 /* A, AAAA, HTTPS */
 
-/* Between an answer and the query that it calls forth. */
+/* Between an answer and the query for the other type; between an answer after which resolvers ask again, and that. */
 #define CONTINUATION_NS 100000000ULL
+#define AGAIN_NS 1000000000ULL
 /* Between the first queries of two threads. */
 #define PAIR_NS 5000000ULL
 /* A lookup without answers is over: beyond it no stub resolver waits (resolv.conf(5): timeout at most 30 s). */
@@ -77,7 +78,7 @@ static __always_inline bool goes_on(const struct dns_lookup *lookup, __u64 now)
 {
 	bool waiting = lookup->waiting[0] | lookup->waiting[1] | lookup->waiting[2];
 
-	return now - lookup->last_ns < (waiting ? SILENCE_NS : CONTINUATION_NS);
+	return now - lookup->last_ns < (waiting ? SILENCE_NS : lookup->again ? AGAIN_NS : CONTINUATION_NS);
 }
 
 /* The way of the key's lookup in its set or, if there is none, of the one that gives up its place. */

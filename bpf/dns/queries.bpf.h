@@ -9,15 +9,10 @@
 #include "records.bpf.h"
 #include "senders.bpf.h"
 
-/* Set by the loader before the load: entries of `queries`, a power of two, less one. */
+/* Set by the loader before the load: far places of `queries`, a power of two, less one. */
 const volatile __u32 query_mask = 32767;
 /* A random number, so that nobody can choose queries that fall on one place. */
 const volatile __u64 place_seed = 0;
-
-/*
- * The first places of the table are for all, and nearly always enough: what few queries are under way lie together in the CPU's caches.
- */
-#define CLOSE_QUERIES 256
 
 /*
  * A query lies at one of 2 × WAYS places that its ends and id point to, WAYS behind each other among the first CLOSE_QUERIES and WAYS in the whole table;
@@ -26,7 +21,7 @@ const volatile __u64 place_seed = 0;
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 32768);
+	__uint(max_entries, FAR_QUERIES_BEGIN + 32768);
 	__type(key, __u32);
 	__type(value, struct dns_query);
 } queries SEC(".maps");
@@ -62,9 +57,12 @@ static __always_inline __u64 overflow_key(__u64 place, __u64 name, __u16 type)
 
 static __always_inline struct dns_query *query_at(__u64 place, __u32 way)
 {
-	__u32 first = place >> 1, at = way < WAYS ? (first & (CLOSE_QUERIES - 1)) + way : (first >> 8) + way;
+	__u32 first = place >> 1, at;
 
-	at &= query_mask;
+	if (way < WAYS)
+		at = first % CLOSE_QUERIES + way;
+	else
+		at = FAR_QUERIES_BEGIN + ((first / CLOSE_QUERIES + way) & query_mask);
 	return bpf_map_lookup_elem(&queries, &at);
 }
 

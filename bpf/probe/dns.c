@@ -129,9 +129,10 @@ static int open_object(void)
 static void size_object(__u32 ring_bytes, __u32 pending_max)
 {
 	skeleton->rodata->wakeup_bytes = ring_bytes / 8;
+	skeleton->rodata->sweep_bytes = ring_bytes / 2;
 	skeleton->rodata->query_mask = pending_max - 1;
 	bpf_map__set_max_entries(skeleton->maps.records, ring_bytes);
-	bpf_map__set_max_entries(skeleton->maps.queries, pending_max);
+	bpf_map__set_max_entries(skeleton->maps.queries, FAR_QUERIES_BEGIN + pending_max);
 	bpf_map__set_max_entries(skeleton->maps.queries_overflow, pending_max / 4);
 }
 
@@ -239,14 +240,25 @@ static const char *attach(void)
 	return NULL;
 }
 
+static void consume(void)
+{
+	if (ring)
+		ring_buffer__consume(ring);
+}
+
 #define SWEEPING "look through unanswered DNS queries"
 
+/* A flood that stays without answers fills the ring several times over: what does not fit, another run finds. */
 static void run_sweep(bool all)
 {
 	skeleton->bss->sweep_now_ns = clock_monotonic_ns();
 	skeleton->bss->sweep_all = all;
-	object_run_iterator(links[HOOK_SWEEP], SWEEPING);
-	object_run_iterator(links[HOOK_SWEEP_OVERFLOW], SWEEPING);
+	do {
+		skeleton->bss->sweep_again = false;
+		object_run_iterator(links[HOOK_SWEEP], SWEEPING);
+		object_run_iterator(links[HOOK_SWEEP_OVERFLOW], SWEEPING);
+		consume();
+	} while (skeleton->bss->sweep_again);
 }
 
 static __u64 slots_of_port(__u16 port, __u32 generation)
@@ -311,12 +323,6 @@ static void add_counters(struct counters *sum, const struct counters *more)
 
 	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
 		to[i] += from[i];
-}
-
-static void consume(void)
-{
-	if (ring)
-		ring_buffer__consume(ring);
 }
 
 /* New queries stop coming first; then what is under way is reported or counted, still by the old filter. */
