@@ -33,6 +33,22 @@ async function end(child: ChildProcess): Promise<void> {
   await closed;
 }
 
+async function terminate(child: ChildProcess): Promise<void> {
+  const closed = once(child, 'close');
+  child.kill('SIGTERM');
+  await closed;
+}
+
+/** Answers from its configuration, as a resolver does from its cache. It says on stderr that it has started. */
+const dnsmasq = [
+  ...['dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null', '--log-facility=-', '--user=root'],
+  ...['--no-resolv', '--no-hosts', '--pid-file', `--listen-address=${ADDRESS}`, '--bind-interfaces'],
+  ...['--address=/bench.example/192.0.2.1', '--address=/bench.example/2001:db8::1'],
+];
+
+/** Who answers: the least that can (test/lab), or a resolver that people run. */
+export type Responder = 'reflector' | 'dnsmasq';
+
 /** CPU time of all threads until now (proc_pid_schedstat: its first number, ns). */
 async function cpuNs(pid: number | undefined): Promise<number> {
   const threads = await readdir(`/proc/${pid}/task`);
@@ -49,7 +65,7 @@ function childrenSeconds(output: string): number {
   return seconds(user) + seconds(system);
 }
 
-/** dnsperf and test/lab's reflector on loopback in a network namespace of their own. */
+/** dnsperf and who answers it, on loopback in a network namespace of their own. */
 export class Dnsperf implements AsyncDisposable {
   private readonly namespace: ChildProcess;
   private readonly responder: ChildProcess;
@@ -70,7 +86,7 @@ export class Dnsperf implements AsyncDisposable {
     this.resources = resources;
   }
 
-  static async start(): Promise<Dnsperf> {
+  static async start(kind: Responder): Promise<Dnsperf> {
     await using resources = new AsyncDisposableStack();
     const folder = resources.use(await mkdtempDisposable(join(tmpdir(), 'synscope-bench-')));
     const queries = join(folder.path, 'queries');
@@ -80,7 +96,13 @@ export class Dnsperf implements AsyncDisposable {
       end,
     );
     const netns = `/proc/${namespace.pid}/ns/net`;
-    const responder = resources.adopt(await spawnUntilReady(reflector, '--netns', netns, ADDRESS, '53'), end);
+    const responder =
+      kind === 'reflector'
+        ? resources.adopt(await spawnUntilReady(reflector, '--netns', netns, ADDRESS, '53'), end)
+        : resources.adopt(
+            await spawnUntilReady('sh', '-c', 'exec nsenter "$@" 2>&1', 'sh', `--net=${netns}`, ...dnsmasq),
+            terminate,
+          );
     return new Dnsperf(namespace, responder, queries, resources.move());
   }
 
