@@ -131,7 +131,7 @@ export class Configuration {
   @Variable('SYNSCOPE_EVENT_STREAMS', integerSchema(0, 10_000), {
     default: '100',
     description:
-      'How many streams of live results (`GET /trace-sessions/{id}/events`) a replica serves at a time. Each takes about 0.5 MB when it has much to send.',
+      'How many streams of live results (`GET /trace-sessions/{id}/events`) a replica serves at a time. Each takes up to 3 MB when it has much to send.',
   })
   readonly eventStreams!: number;
 

@@ -7,8 +7,11 @@ import { hashOfBatch } from '../record-storage/record-id.js';
 import type { StoredBatch } from './stored-batch.store.js';
 import { STREAMED_KINDS, type StreamedKind, type StreamedRecord } from './streamed-kinds.js';
 
-/** Records that are read, and held in memory for a reader, at a time; about 600 bytes each as JSON. */
-const CHUNK_RECORDS = 200;
+/**
+ * Records that are read, and held in memory for a reader, at a time; about 700 bytes each as JSON. Each reading looks through what the
+ * time index does not cover yet, of all sessions, so there should be few.
+ */
+const CHUNK_RECORDS = 2_000;
 /** Batches that lie further apart are looked for one after the other: an agent that was away sends what it observed then. */
 const LONGEST_GAP_US = 10_000_000n;
 
@@ -36,19 +39,22 @@ export class BatchRecords {
   ): AsyncGenerator<RecordChunk, void, undefined> {
     for (const cluster of clustersOf(batches)) {
       const scope = scopeOf(session.id, cluster);
+      let left = cluster.batches.reduce((sum, { rows }) => sum + rows, 0);
       for (const kind of kindsOf(session.probes)) {
         let afterId: string | null = null;
-        for (;;) {
+        for (let full = true; full && left > 0; ) {
+          const limit = Math.min(left, CHUNK_RECORDS);
           const records: readonly StreamedRecord[] = await kind.read(
             this.reader,
             scope,
             within(cluster),
             afterId,
-            CHUNK_RECORDS,
+            limit,
           );
           if (records.length > 0) yield { event: kind.event, records };
-          if (records.length < CHUNK_RECORDS) break;
           afterId = records.at(-1)?.id ?? null;
+          left -= records.length;
+          full = records.length === limit;
         }
       }
     }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import {
   type MissedRecords,
   missedRecordsSchema,
@@ -22,6 +22,12 @@ const HEARTBEAT_INTERVAL_MS = 15_000;
 const RETRY_INTERVAL_MS = 500;
 /** How long a client waits before it connects again after the stream broke off, milliseconds. */
 const RECONNECT_MS = 2_000;
+
+/** What is read for a reader at a time, and what is only counted. */
+const PAGE = { records: 2_000, batches: 500 };
+const COUNTED_PAGE = { records: 200_000, batches: 5_000 };
+/** Records that are written at a time. */
+const WRITTEN_RECORDS = 100;
 
 export interface EventStreamOptions {
   /** The session as it was when the stream was asked for. */
@@ -139,7 +145,7 @@ export class SessionEventStream implements SessionWatcher {
     const { sessionId } = this;
     const end = this.#resumed?.end;
     return this.#patiently(() =>
-      end ? batches.pageUntil(sessionId, seen, end) : batches.page(sessionId, seen, target),
+      end ? batches.pageUntil(sessionId, seen, end) : batches.page(sessionId, seen, target, PAGE),
     );
   }
 
@@ -148,14 +154,19 @@ export class SessionEventStream implements SessionWatcher {
     this.#resumed = null;
     let sent = 0;
     for await (const { event, records } of this.#chunksOf(batches)) {
-      let text = '';
-      for (const { json } of records) {
-        sent++;
-        const id = encodeEventCursor(this.sessionId, { seen, page: { end, sent } });
-        if (sent > before) text += eventText(event, id, json);
+      for (let at = 0; at < records.length; at += WRITTEN_RECORDS) {
+        let text = '';
+        for (const record of records.slice(at, at + WRITTEN_RECORDS)) {
+          sent++;
+          if (sent <= before) continue;
+          const id = encodeEventCursor(this.sessionId, { seen, page: { end, sent } });
+          text += eventText(event, id, record.json());
+        }
+        if (text !== '') yield text;
+        // A reader that takes whatever comes must not keep others, above all ingest, from the process.
+        await setImmediate();
+        if (this.#closed.signal.aborted) return;
       }
-      if (text !== '') yield text;
-      if (this.#closed.signal.aborted) return;
     }
   }
 
@@ -191,7 +202,7 @@ export class SessionEventStream implements SessionWatcher {
     let since: string | null = null;
     let last: string | null = null;
     for (let from = seen, more = true; more; ) {
-      const page = await this.#patiently(() => batches.page(this.sessionId, from, until));
+      const page = await this.#patiently(() => batches.page(this.sessionId, from, until, COUNTED_PAGE));
       if (!page || this.#closed.signal.aborted) return null;
       const session = { id: this.sessionId, probes: this.#session.spec.probes };
       records += (await this.#patiently(() => this.#options.records.count(session, page.batches))) ?? 0;

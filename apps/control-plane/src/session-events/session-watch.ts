@@ -8,7 +8,7 @@ import { eventStreamsTaken, shuttingDown } from './session-event.errors.js';
 import type { Snapshot } from './snapshot.js';
 import { StoredBatchStore } from './stored-batch.store.js';
 
-/** How late a record is seen at most, besides what reading takes. One look costs Postgres about 0.2 ms, whoever watches. Milliseconds. */
+/** How late a record is seen at most, besides what reading takes. One look takes Postgres 1–2 ms with 20 sessions of 1,000 agents each. Milliseconds. */
 const LOOK_INTERVAL_MS = 250;
 /** How late the progress of a session is seen when another replica was told of it; this one's changes are announced. Milliseconds. */
 const SESSION_INTERVAL_MS = 1_000;

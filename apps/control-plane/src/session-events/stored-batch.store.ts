@@ -8,16 +8,19 @@ import {
   snapshotThrough,
 } from './snapshot.js';
 
-/** Records of one page at most, besides what the last transaction brings more. */
-const PAGE_ROWS = 5_000;
-/** Batches of one page at most, but for those of its last transaction. */
-const PAGE_BATCHES = 500;
+/** How much makes a page at most, besides what is left of its last transaction. */
+export interface PageSize {
+  readonly records: number;
+  readonly batches: number;
+}
 
 /** A batch of the ledger that has records. */
 export interface StoredBatch {
   readonly agentId: string;
   readonly bootId: string;
   readonly seq: number;
+  /** How many records it has, of all sessions. */
+  readonly rows: number;
   /** When its records were observed, both ends included. */
   readonly firstObservedAt: string;
   readonly lastObservedAt: string;
@@ -62,20 +65,22 @@ export class StoredBatchStore {
   ): Promise<readonly string[]> {
     const { parameters, place } = placing();
     const between = committedBetweenSql('stored_in', from, to, place);
+    // The first agent of a session is enough. A plain EXISTS would be joined to all of them.
     const { rows } = await this.pool.query<{ sessionId: string }>(
-      `SELECT DISTINCT session_id AS "sessionId" FROM session_target
-        WHERE session_id = ANY (${place(sessionIds)}::uuid[])
-          AND agent_id IN (SELECT agent_id FROM ingest_batch WHERE ${between} AND rows > 0)`,
+      `WITH stored AS MATERIALIZED (SELECT DISTINCT agent_id FROM ingest_batch WHERE ${between} AND rows > 0)
+       SELECT watched.id AS "sessionId" FROM unnest(${place(sessionIds)}::uuid[]) AS watched (id)
+        CROSS JOIN LATERAL (
+          SELECT FROM stored JOIN session_target USING (agent_id) WHERE session_id = watched.id LIMIT 1) AS first`,
       parameters,
     );
     return rows.map(({ sessionId }) => sessionId);
   }
 
-  async page(sessionId: string, from: Snapshot, to: Snapshot): Promise<BatchPage> {
-    const rows = await this.read(sessionId, from, to, `FETCH FIRST ${PAGE_BATCHES} ROWS WITH TIES`);
-    const end = endOfPage(rows);
+  async page(sessionId: string, from: Snapshot, to: Snapshot, size: PageSize): Promise<BatchPage> {
+    const rows = await this.read(sessionId, from, to, `FETCH FIRST ${size.batches} ROWS WITH TIES`);
+    const end = endOfPage(rows, size.records);
     const last = rows[end - 1];
-    const more = rows.length >= PAGE_BATCHES || end < rows.length;
+    const more = rows.length >= size.batches || end < rows.length;
     return {
       batches: rows.slice(0, end),
       end: more && last ? snapshotThrough(from, to, last.storedIn) : to,
@@ -112,9 +117,9 @@ export class StoredBatchStore {
     from: Snapshot,
     to: Snapshot,
     limit: string,
-  ): Promise<(StoredBatch & { rows: number; storedIn: number })[]> {
+  ): Promise<(StoredBatch & { storedIn: number })[]> {
     const { parameters, place } = placing();
-    const { rows } = await this.pool.query<StoredBatch & { rows: number; storedIn: string }>(
+    const { rows } = await this.pool.query<StoredBatch & { storedIn: string }>(
       `SELECT stored_in::text AS "storedIn", agent_id AS "agentId", boot_id AS "bootId", seq, rows,
               first_observed_at AS "firstObservedAt", last_observed_at AS "lastObservedAt"
          FROM ingest_batch WHERE ${batchesSql(sessionId, from, to, place)} ORDER BY stored_in ${limit}`,
@@ -140,10 +145,13 @@ function batchesSql(sessionId: string, from: Snapshot, to: Snapshot, place: Plac
 }
 
 /** How many of the batches make a page: whole transactions. */
-function endOfPage(batches: readonly { readonly rows: number; readonly storedIn: number }[]): number {
+function endOfPage(
+  batches: readonly (StoredBatch & { readonly storedIn: number })[],
+  records: number,
+): number {
   let rows = 0;
   for (const [index, batch] of batches.entries()) {
-    if (rows >= PAGE_ROWS && batch.storedIn !== batches[index - 1]?.storedIn) return index;
+    if (rows >= records && batch.storedIn !== batches[index - 1]?.storedIn) return index;
     rows += batch.rows;
   }
   return batches.length;

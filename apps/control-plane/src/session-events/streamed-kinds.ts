@@ -19,8 +19,8 @@ import type { LatencyFilter, RecordScope } from '../record-queries/record-scope.
 
 export interface StreamedRecord {
   readonly id: string;
-  /** The item of the REST list of its kind, in JSON. */
-  readonly json: string;
+  /** The item of the REST list of its kind, in JSON. Made when it is asked for: it is most of the work, and of the memory. */
+  json(): string;
 }
 
 /** Which records, beyond session, agents and time. */
@@ -67,7 +67,7 @@ function streamed<Row extends RecordRow, T, F extends LatencyFilter>(
     probe,
     read: async (reader, scope, restrict, afterId, limit) => {
       const found = await reader.listOldest(kind, restrict(conditionsOf(scope)), afterId, limit);
-      return found.map(({ id, item }) => ({ id, json: JSON.stringify(schema.parse(item)) }));
+      return found.map(({ id, item }) => ({ id, json: () => JSON.stringify(schema.parse(item)) }));
     },
     count: (reader, scope, restrict) => reader.count(kind.table, restrict(conditionsOf(scope))),
   };
