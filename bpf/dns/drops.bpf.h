@@ -127,6 +127,7 @@ int BPF_PROG(dns_late_after_close, struct sk_buff *skb, void *location, int reas
 		message->cookie = 0;
 		message->egress = false;
 		message->to_server = false;
+		message->either_way = false;
 		message->netns = device ? device->nd_net.net->ns.inum : 0;
 		part = bpf_probe_read_kernel(&udp_length, sizeof(udp_length), payload - 4) ? 0 : message_part(bpf_ntohs(udp_length) - UDP_HEADER_BYTES);
 		if (part && bpf_probe_read_kernel(message->bytes, part, payload))

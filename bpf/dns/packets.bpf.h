@@ -146,7 +146,7 @@ static __always_inline void fill_addresses(struct __sk_buff *skb, struct dns_pla
 	}
 }
 
-/* Whom the packet is from and to, by its direction and where the DNS port is. False if both are DNS ports: then the message itself tells. */
+/* Whom the packet is from and to, by its direction and where the DNS port is. */
 static __always_inline void fill_place(struct __sk_buff *skb, struct dns_message *message, const struct ports *ports, bool from_client)
 {
 	__u16 source = bpf_ntohs(ports->source), destination = bpf_ntohs(ports->destination);
@@ -191,23 +191,17 @@ static __always_inline void packet(struct __sk_buff *skb, bool egress)
 	struct ports ports;
 	__u32 header = transport(skb), offset = header >> 8, number;
 	__u8 protocol = header;
-	bool to_server;
+	bool to_server, from_server;
 	__u8 side;
 
 	if (!offset || (protocol != IPPROTO_UDP && protocol != IPPROTO_TCP) || bpf_skb_load_bytes(skb, offset, &ports, sizeof(ports)))
 		return;
 	to_server = is_dns_port(bpf_ntohs(ports.destination));
-	if ((!to_server && !is_dns_port(bpf_ntohs(ports.source))) || is_multicast(skb))
+	from_server = is_dns_port(bpf_ntohs(ports.source));
+	if ((!to_server && !from_server) || is_multicast(skb))
 		return;
-	if (protocol == IPPROTO_UDP && to_server && is_dns_port(bpf_ntohs(ports.source))) {
-		__u8 flags = 0;
-
-		/* Both ports are DNS ports: the message itself tells which way it goes (QR). */
-		bpf_skb_load_bytes(skb, offset + UDP_HEADER_BYTES + 2, &flags, 1);
-		to_server = !(flags & 0x80);
-	}
 	side = egress == to_server ? SIDE_CLIENT : SIDE_RESOLVER;
-	if (!filters[generation()].end_slots[side])
+	if (!filters[generation()].end_slots[side] && !(to_server && from_server))
 		return;
 	number = message_claim();
 	message = message_at(number);
@@ -218,6 +212,7 @@ static __always_inline void packet(struct __sk_buff *skb, bool egress)
 	message->netns = 0;
 	message->egress = egress;
 	message->to_server = to_server;
+	message->either_way = to_server && from_server;
 	message->place.side = side;
 	fill_place(skb, message, &ports, to_server);
 	if (protocol == IPPROTO_UDP) {

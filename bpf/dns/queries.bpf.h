@@ -265,7 +265,14 @@ static __always_inline void query_ends(struct dns_message *message, __u32 messag
 	bool truncated = message->header_flags & DNS_FLAG_TC, late = closed;
 
 	query = query_find(message, message_number);
-	if (!query || !take(&query->claims)) {
+	if (query && !take(&query->claims))
+		query = NULL;
+	if (query && query->place != message->place_hash) {
+		/* It ended, and another began at its place, this very moment. */
+		release(&query->claims, 1);
+		query = NULL;
+	}
+	if (!query) {
 		c = counters();
 		if (c && !closed)
 			c->unsolicited++;
@@ -293,6 +300,22 @@ static __always_inline void query_ends(struct dns_message *message, __u32 messag
 	query_remove(query);
 }
 
+/* Turns round what was taken for the way to the server, or from it. */
+static __always_inline void turn_round(struct dns_message *message)
+{
+	struct dns_place *place = &message->place;
+	__u8 client[16];
+	__u16 port = place->client_port;
+
+	__builtin_memcpy(client, place->client_address, 16);
+	__builtin_memcpy(place->client_address, place->server_address, 16);
+	__builtin_memcpy(place->server_address, client, 16);
+	place->client_port = place->server_port;
+	place->server_port = port;
+	place->side = place->side == SIDE_CLIENT ? SIDE_RESOLVER : SIDE_CLIENT;
+	message->to_server = !message->to_server;
+}
+
 /* Ends by itself, for the verifier: at one place for all that have whole messages. */
 __noinline int message_handle(__u32 message_number)
 {
@@ -302,8 +325,11 @@ __noinline int message_handle(__u32 message_number)
 
 	if (!message)
 		return 0;
-	if (verdict == MESSAGE_QUERY || verdict == MESSAGE_ANSWER)
+	if (verdict == MESSAGE_QUERY || verdict == MESSAGE_ANSWER) {
+		if (message->either_way && (verdict == MESSAGE_QUERY) != message->to_server)
+			turn_round(message);
 		message->place_hash = hash_place(&message->place);
+	}
 	/* Queries go to a DNS port, answers come from one; what does not is neither. */
 	if (verdict == MESSAGE_QUERY && message->to_server) {
 		query_begins(message, message_number);
