@@ -14,7 +14,13 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['apps/*/src/**/*.test.ts', 'libs/*/src/**/*.test.ts', 'tools/**/*.test.ts'],
+          include: [
+            'apps/*/src/**/*.test.ts',
+            'libs/*/src/**/*.test.ts',
+            'tools/**/*.test.ts',
+            // The CLI against a control plane: it crosses apps, and needs no more than they do.
+            'test/cli/**/*.test.ts',
+          ],
           globalSetup: ['test/setup/database.ts'],
         },
       },

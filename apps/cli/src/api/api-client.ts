@@ -34,7 +34,7 @@ export interface ListRequest<P extends ListPath> {
   readonly query: QueryTexts<P>;
 }
 
-export type StreamedType = 'application/x-ndjson' | 'text/csv' | 'text/event-stream';
+export type StreamedType = 'application/x-ndjson' | 'text/csv';
 
 /** The REST API. All calls throw CliError when it refuses or cannot be reached. */
 export class ApiClient {
@@ -70,8 +70,9 @@ export class ApiClient {
   async stream<P extends ListPath>(
     request: ListRequest<P>,
     type: StreamedType,
-  ): Promise<AsyncIterable<Uint8Array>> {
-    return (await this.get(request, type, 'stream')) as AsyncIterable<Uint8Array>;
+  ): Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>> {
+    // There is no body where there is nothing to tell.
+    return ((await this.get(request, type, 'stream')) as AsyncIterable<Uint8Array> | undefined) ?? [];
   }
 
   /** The path, the query and the answer are typed by the callers above; this is where that ends, as flags are texts. */

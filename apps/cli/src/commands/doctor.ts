@@ -23,7 +23,8 @@ interface Diagnosis {
 }
 
 interface DoctorOptions extends ListOptions {
-  readonly probe?: string;
+  /** False with --no-probe, true without either flag: so does commander. */
+  readonly probe: string | boolean;
   readonly hostname: string;
 }
 
@@ -32,6 +33,7 @@ export function addDoctor(program: Command, run: CommandRun): void {
     .command('doctor')
     .description("what this host's kernel can measure, what it cannot, and why")
     .option('--probe <path>', 'the synscope-probe to ask (default: SYNSCOPE_PROBE, else the one found here)')
+    .option('--no-probe', 'do not ask a probe, but the control plane')
     .option(
       '--hostname <name>',
       'without a probe here: the agent to ask the control plane about',
@@ -57,8 +59,9 @@ export function addDoctor(program: Command, run: CommandRun): void {
 
 async function diagnose(run: CommandRun, options: DoctorOptions): Promise<Diagnosis> {
   const { environment } = run.surroundings;
-  const named = options.probe ?? (environment['SYNSCOPE_PROBE'] || undefined);
-  const probe = findProbe(named, environment['PATH']);
+  const flag = typeof options.probe === 'string' ? options.probe : undefined;
+  const named = flag ?? (environment['SYNSCOPE_PROBE'] || undefined);
+  const probe = options.probe === false ? undefined : findProbe(named, environment['PATH']);
   if (probe !== undefined) {
     const { kernel, architecture, capabilities } = await askProbe(probe);
     return { source: `asked ${probe}`, kernel, architecture, capabilities };

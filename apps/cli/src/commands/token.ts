@@ -87,7 +87,9 @@ function addJoinCreate(join: Command, run: CommandRun): void {
       name,
       labels: Object.fromEntries(label.map(labelOf)),
       ...(maxUses !== undefined && { maxUses: numberOf(maxUses, 'maxUses') }),
-      ...(expiresInSeconds !== undefined && { expiresInSeconds: numberOf(expiresInSeconds, 'expiresInSeconds') }),
+      ...(expiresInSeconds !== undefined && {
+        expiresInSeconds: numberOf(expiresInSeconds, 'expiresInSeconds'),
+      }),
     };
     await writeCreated(run, await answerOf(run.api(options).operations.POST(JOIN_TOKENS, { body })), options);
   });
