@@ -1,7 +1,10 @@
 import { Readable } from 'node:stream';
-import { StreamableFile } from '@nestjs/common';
+import { Logger, StreamableFile } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { toApiError } from '../errors/to-api-error.js';
 import type { SessionEventStream } from './session-event-stream.js';
+
+const logger = new Logger('SessionEvents');
 
 /** After so many looks at a reader that takes nothing, it is given up. */
 const IDLE_LOOKS = 4;
@@ -34,6 +37,17 @@ export function respondWith(
   // nginx would hold back what comes until it has a whole buffer of it.
   reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no');
   // Readable.from asks for more only when the socket has taken what was before.
-  const text = Readable.from(stream.text(), { objectMode: false });
+  const text = Readable.from(reportingFailures(stream), { objectMode: false });
   return new StreamableFile(text, { type: 'text/event-stream; charset=utf-8' });
+}
+
+/** Nobody can be answered any more: the stream breaks off, to be taken up again. */
+async function* reportingFailures(stream: SessionEventStream): AsyncGenerator<string, void, undefined> {
+  try {
+    yield* stream.text();
+  } catch (error) {
+    if (toApiError(error).code === 'internal_error') logger.error(error, 'unexpected error');
+    else logger.warn(`a stream of live results was broken off: ${String(error)}`);
+    throw error;
+  }
 }

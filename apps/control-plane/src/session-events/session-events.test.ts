@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { FakeAgent } from '@synscope/testing';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { RecordReader } from '../record-queries/record-reader.js';
 import { dnsQueryRecord } from '../testing/dns-query-record.js';
 import { EventReader, type ReceivedEvent } from '../testing/event-reader.js';
 import { eventually } from '../testing/eventually.js';
@@ -330,14 +331,38 @@ describe('a stream of live results', () => {
     expect((await (await watch(here, id)).next())?.event).toBe('session');
   });
 
+  it('has no body for HEAD, and ends with the answer', async () => {
+    const { id } = await traced([]);
+    const { status, headers, text } = await here.call('HEAD', `/trace-sessions/${id}/events`);
+    expect([status, headers.get('content-type'), text]).toEqual([
+      200,
+      'text/event-stream; charset=utf-8',
+      '',
+    ]);
+    await nothingWatched(here);
+  });
+
   it('costs nothing when its reader has left', async () => {
     const { id } = await traced();
     const reader = await watch(here, id);
     await reader.next();
-    expect(here.app.get(SessionWatch).size).toBe(1);
+    expect((await here.call('GET', '/metrics')).text).toContain('synscope_event_streams 1');
     reader.leave();
     await nothingWatched(here);
     expect(here.logLines.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('breaks off, to be resumed, and says why in the log when it cannot be read', async () => {
+    const { id, agents } = await traced();
+    const [one] = agents as [TracedAgent];
+    const reader = await watch(there, id);
+    const failing = vi.spyOn(there.app.get(RecordReader), 'listOldest').mockRejectedValue(new Error('a bug'));
+    await one.store({ handshakes: [handshakeRecord({ ...one.record, localPort: 1 })] });
+    await expect(reader.rest()).rejects.toThrow('aborted');
+    failing.mockRestore();
+    expect(there.logLines.filter(({ level }) => level === 'error')).toHaveLength(1);
+    await nothingWatched(there);
+    expect(portsOf(await take(await resume(there, id, reader.lastEventId), 1))).toEqual([1]);
   });
 
   it('ends when its token is no longer valid', async () => {
@@ -348,7 +373,8 @@ describe('a stream of live results', () => {
     });
     readers.push(reader);
     await reader.next();
-    await here.app.get(SessionWatch).checkReaders();
+    // Nothing to take is no reason to end a stream.
+    for (let look = 0; look < 10; look++) await here.app.get(SessionWatch).checkReaders();
     expect(here.app.get(SessionWatch).size).toBe(1);
     await here.call('DELETE', `/api-tokens/${created.body.id}`);
     await here.app.get(SessionWatch).checkReaders();

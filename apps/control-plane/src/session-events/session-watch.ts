@@ -62,11 +62,10 @@ export class SessionWatch implements OnModuleInit, BeforeApplicationShutdown {
     });
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  beforeApplicationShutdown(): void {
     this.stopped = true;
     for (const watcher of [...this.watchers]) watcher.close();
     this.rest();
-    await this.looking;
   }
 
   /** How many watch. */
@@ -74,16 +73,11 @@ export class SessionWatch implements OnModuleInit, BeforeApplicationShutdown {
     return this.watchers.size;
   }
 
-  /** Throws if there is no room for another one. */
-  checkRoom(): void {
+  /** The first look follows at once. Returns how to end it. Throws if there is no room for another watcher. */
+  add(watcher: SessionWatcher): () => void {
     if (this.stopped) throw shuttingDown();
     if (this.watchers.size >= this.configuration.eventStreams)
       throw eventStreamsTaken(this.configuration.eventStreams);
-  }
-
-  /** The first look follows at once. Returns how to end it. */
-  add(watcher: SessionWatcher): () => void {
-    this.checkRoom();
     this.watchers.add(watcher);
     this.readerTimer ??= setInterval(() => void this.checkReaders(), READER_INTERVAL_MS).unref();
     this.lookNow();

@@ -2,10 +2,12 @@ import type { FakeAgent } from '@synscope/testing';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { RecordReader } from '../record-queries/record-reader.js';
 import { EventReader } from '../testing/event-reader.js';
+import { eventually } from '../testing/eventually.js';
 import { testFleet } from '../testing/fleet.js';
 import { handshakeRecord } from '../testing/handshake-batch.js';
 import { recordBatch } from '../testing/record-batch.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
+import { SessionWatch } from './session-watch.js';
 
 /** About 600 bytes each as events: far more than what sockets buffer. */
 const RECORDS = 60_000;
@@ -62,4 +64,19 @@ it('has the newest records, and the number of the others, where a stream begins 
   const { since, until } = events[1]?.data ?? {};
   const query = `sessionId=${items[0].id}&since=${since}&until=${new Date(Date.parse(until) + 1).toISOString()}&limit=1`;
   expect((await control.call('GET', `/handshakes?${query}`)).body.items).toHaveLength(1);
+});
+
+it('is given up when its reader takes nothing any more', async () => {
+  const patient = await startTestApplication({ DATABASE_URL: control.databaseUrl });
+  const { items } = (await patient.call('GET', '/trace-sessions')).body;
+  const reader = await EventReader.open(patient, `/trace-sessions/${items[0].id}/events`);
+  await reader.next();
+  const watch = patient.app.get(SessionWatch);
+  const readersLeft = async () => {
+    await watch.checkReaders();
+    return watch.size;
+  };
+  await eventually(readersLeft, (left) => left === 0);
+  await expect(reader.rest()).rejects.toThrow('aborted');
+  await patient.close();
 });
