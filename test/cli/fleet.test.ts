@@ -91,12 +91,20 @@ describe('synscope trace', () => {
     ]);
   });
 
+  it('shows the progress on one line of a terminal', async () => {
+    await fleet.agent({ test: 'progress' });
+    const { errors } = await cli(['trace', 'start', '--selector', 'test=progress', '--wait'], {
+      terminalColumns: 120,
+    });
+    expect(errors.split('\r\u001b[K').at(-1)).toBe('1 of 1 agents run it\n');
+  });
+
   it('shows with --dry-run who would be matched, and starts nothing', async () => {
     await fleet.agent({ test: 'dry' });
     const { status, output, errors } = await cli(['trace', 'start', '--selector', 'test=dry', '--dry-run']);
     expect(status).toBe(0);
     expect(rows(output)).toHaveLength(1);
-    expect(errors).toBe('would match 1 agents: 1 online, 0 offline; nothing was started\n');
+    expect(errors).toBe('agents that match: 1 (1 online, 0 offline); nothing was started\n');
   });
 
   it('starts one session for one idempotency key', async () => {

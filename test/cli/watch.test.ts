@@ -3,6 +3,7 @@ import { IngestService } from '../../apps/control-plane/src/ingest/ingest.servic
 import { type TestFleet, testFleet } from '../../apps/control-plane/src/testing/fleet.ts';
 import { handshakeRecord } from '../../apps/control-plane/src/testing/handshake-batch.ts';
 import { recordBatchBytes } from '../../apps/control-plane/src/testing/record-batch.ts';
+import { startSeverableProxy } from '../../apps/control-plane/src/testing/severable-proxy.ts';
 import {
   startTestApplication,
   type TestApplication,
@@ -87,6 +88,35 @@ describe('synscope trace watch', () => {
       }
     },
   );
+
+  it('goes on where it was when the stream breaks off, each record once', async () => {
+    const proxy = await startSeverableProxy(application.baseUrl);
+    const agent = await fleet.agent({ test: 'severed' });
+    const { body: session } = await fleet.session({ selector: 'test=severed' }, '?wait=10s');
+    await store(agent.agentId, 1, session.id, 51_000);
+    const done: Promise<unknown>[] = [];
+    const severed = async () => {
+      await proxy.sever();
+      await store(agent.agentId, 2, session.id, 52_000);
+      await proxy.restore();
+    };
+    const sever = onceShown('51000', () => done.push(severed()));
+    const end = onceShown('52000', () =>
+      done.push(application.call('POST', `/trace-sessions/${session.id}/stop?wait=10s`)),
+    );
+    const { status, output, errors } = await runCli(['trace', 'watch', session.id, '-o', 'ndjson'], {
+      environment: { ...environment, SYNSCOPE_URL: proxy.url },
+      onOutput: (text) => {
+        sever(text);
+        end(text);
+      },
+    });
+    await Promise.all(done);
+    await proxy.sever();
+    expect(status).toBe(0);
+    expect(errors).toContain('the stream broke off, and goes on where it was\n');
+    expect(output.match(/"latencyUs":5\d000/g)).toEqual(['"latencyUs":51000', '"latencyUs":52000']);
+  });
 
   it('ends with the status of the signal when it is interrupted', async () => {
     await fleet.agent({ test: 'interrupt' });

@@ -87,7 +87,7 @@ async function writeDryRun(run: CommandRun, dryRun: DryRun, { output }: Connecte
   ];
   if (dryRun.agents.length > 0) await run.print(renderTable(columns, dryRun.agents, run.surroundings.output));
   const { matched, online, offline } = dryRun.targets;
-  await run.note(`would match ${matched} agents: ${online} online, ${offline} offline; nothing was started`);
+  await run.note(`agents that match: ${matched} (${online} online, ${offline} offline); nothing was started`);
 }
 
 interface StopOptions extends ConnectedOptions {
@@ -103,7 +103,7 @@ function addStop(trace: Command, run: CommandRun): void {
   addConnectionFlags(addOutputFlag(command, ['table', 'json']));
   addExample(command, 'synscope trace stop 0198c0de-0000-7000-8000-0000000000aa --wait 30s');
   command.action(async (id: string, options: StopOptions) => {
-    const query = valuesOf({ wait: [null, ''] }, options) as { wait?: never };
+    const query = options.wait === undefined ? {} : { wait: options.wait };
     const session = await answerOf(
       run
         .api(options)
@@ -170,7 +170,7 @@ async function writeSession(
   if (session.message !== null) await run.note(session.message);
   if (session.targets.failed > 0) {
     await run.note(
-      `${session.targets.failed} agents failed: synscope trace targets ${session.id} --state failed`,
+      `agents that failed: ${session.targets.failed}; synscope trace targets ${session.id} --state failed says why`,
     );
   }
 }
