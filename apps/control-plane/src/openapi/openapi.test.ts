@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Configuration } from '../config/configuration.js';
+import { createPreview } from '../create-app.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
+import { buildOpenApiDocument } from './openapi-document.js';
 
 interface Operation {
   readonly summary?: string;
@@ -93,6 +96,12 @@ describe('the OpenAPI document', () => {
       await rm(folder, { recursive: true });
     }
   }, 60_000);
+
+  it('is the same when it is written without a server, as for the clients that are made from it', async () => {
+    const configuration = Configuration.fromEnvironment({ DATABASE_URL: 'postgres://localhost/none' });
+    const written = buildOpenApiDocument(await createPreview(configuration));
+    expect(JSON.parse(JSON.stringify(written))).toEqual(JSON.parse(text));
+  });
 
   it('gives every operation a summary, a description, an id of its own and a word on security', () => {
     const lacking = operations.filter(
