@@ -31,16 +31,21 @@ export function snapshotThrough(from: Snapshot, to: Snapshot, transaction: numbe
   return { next: from.next, running: open };
 }
 
-/** SQL for: committed after `from`, and not after `to`. `place` makes a parameter of a value. */
-export function committedBetweenSql(
-  column: string,
-  from: Snapshot,
-  to: Snapshot,
-  place: (value: unknown) => string,
-): string {
-  const xid = (number: number) => `${place(String(number))}::xid8`;
-  const xids = (numbers: readonly number[]) => `${place(numbers.map(String))}::xid8[]`;
-  // The first term repeats what the others imply, as the range that an index can be read by.
-  return `${column} >= ${xid(from.running[0] ?? from.next)} AND ${column} < ${xid(to.next)}
-    AND (${column} >= ${xid(from.next)} OR ${column} = ANY (${xids(from.running)})) AND ${column} <> ALL (${xids(to.running)})`;
+/** Numbers of transactions that may have been committed in between: from `since` until before `before` but for `besides`, and `others`. */
+export interface Committed {
+  readonly since: number;
+  readonly before: number;
+  readonly besides: readonly number[];
+  /** Of those that ran for longer. */
+  readonly others: readonly number[];
+}
+
+/** One that goes on running costs nothing: it is not in there until it has ended. */
+export function committedBetween(from: Snapshot, to: Snapshot): Committed {
+  return {
+    since: from.next,
+    before: to.next,
+    besides: to.running.filter((number) => number >= from.next),
+    others: from.running.filter((number) => number < to.next && !to.running.includes(number)),
+  };
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabasePool } from '../database/database-pool.js';
 import {
-  committedBetweenSql,
+  committedBetween,
   parseSnapshot,
   type Snapshot,
   snapshotBefore,
@@ -64,10 +64,9 @@ export class StoredBatchStore {
     sessionIds: readonly string[],
   ): Promise<readonly string[]> {
     const { parameters, place } = placing();
-    const between = committedBetweenSql('stored_in', from, to, place);
     // The first agent of a session is enough. A plain EXISTS would be joined to all of them.
     const { rows } = await this.pool.query<{ sessionId: string }>(
-      `WITH stored AS MATERIALIZED (SELECT DISTINCT agent_id FROM ingest_batch WHERE ${between} AND rows > 0)
+      `WITH stored AS MATERIALIZED (SELECT DISTINCT agent_id FROM ${batchesSql(from, to, place)})
        SELECT watched.id AS "sessionId" FROM unnest(${place(sessionIds)}::uuid[]) AS watched (id)
         CROSS JOIN LATERAL (
           SELECT FROM stored JOIN session_target USING (agent_id) WHERE session_id = watched.id LIMIT 1) AS first`,
@@ -104,8 +103,8 @@ export class StoredBatchStore {
     const { rows } = await this.pool.query<{ transaction: string }>(
       `SELECT stored_in::text AS transaction
          FROM (SELECT stored_in, sum(own) OVER (ORDER BY stored_in DESC) - own AS newer, sum(own) OVER () AS total
-                 FROM (SELECT stored_in, sum(rows) AS own FROM ingest_batch
-                        WHERE ${batchesSql(sessionId, from, to, place)} GROUP BY stored_in) AS transactions) AS waiting
+                 FROM (SELECT stored_in, sum(rows) AS own FROM ${batchesSql(from, to, place)}
+                        WHERE ${ofSessionSql(sessionId, place)} GROUP BY stored_in) AS transactions) AS waiting
         WHERE total > ${place(backlog)} AND newer >= ${place(kept)} ORDER BY stored_in DESC LIMIT 1`,
       parameters,
     );
@@ -122,7 +121,7 @@ export class StoredBatchStore {
     const { rows } = await this.pool.query<StoredBatch & { storedIn: string }>(
       `SELECT stored_in::text AS "storedIn", agent_id AS "agentId", boot_id AS "bootId", seq, rows,
               first_observed_at AS "firstObservedAt", last_observed_at AS "lastObservedAt"
-         FROM ingest_batch WHERE ${batchesSql(sessionId, from, to, place)} ORDER BY stored_in ${limit}`,
+         FROM ${batchesSql(from, to, place)} WHERE ${ofSessionSql(sessionId, place)} ORDER BY stored_in ${limit}`,
       parameters,
     );
     return rows.map((row) => ({ ...row, storedIn: Number(row.storedIn) }));
@@ -139,9 +138,21 @@ function placing(): Placing {
   return { parameters, place: (value) => `$${parameters.push(value)}` };
 }
 
-function batchesSql(sessionId: string, from: Snapshot, to: Snapshot, place: Placing['place']): string {
-  return `${committedBetweenSql('stored_in', from, to, place)} AND rows > 0
-    AND agent_id IN (SELECT agent_id FROM session_target WHERE session_id = ${place(sessionId)})`;
+/** The rows of the ledger that were committed in between, with records in their batches, as an item of FROM. */
+function batchesSql(from: Snapshot, to: Snapshot, place: Placing['place']): string {
+  const { since, before, besides, others } = committedBetween(from, to);
+  const xids = (numbers: readonly number[]) => `${place(numbers.map(String))}::xid8[]`;
+  const xid = (number: number) => `${place(String(number))}::xid8`;
+  const parts = [
+    `stored_in >= ${xid(since)} AND stored_in < ${xid(before)}${besides.length > 0 ? ` AND stored_in <> ALL (${xids(besides)})` : ''}`,
+    ...(others.length > 0 ? [`stored_in = ANY (${xids(others)})`] : []),
+  ];
+  // By OR, the index could not be read in order.
+  return `(${parts.map((part) => `SELECT * FROM ingest_batch WHERE rows > 0 AND ${part}`).join(' UNION ALL ')}) AS batches`;
+}
+
+function ofSessionSql(sessionId: string, place: Placing['place']): string {
+  return `agent_id IN (SELECT agent_id FROM session_target WHERE session_id = ${place(sessionId)})`;
 }
 
 /** How many of the batches make a page: whole transactions. */
