@@ -1,4 +1,5 @@
 import { startThrowawayPostgres, type ThrowawayPostgres } from '@synscope/testing';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EventReader } from '../testing/event-reader.js';
 import { testFleet } from '../testing/fleet.js';
@@ -8,7 +9,7 @@ import { startTestApplication, type TestApplication } from '../testing/test-appl
 let postgres: ThrowawayPostgres;
 let application: TestApplication;
 beforeAll(async () => {
-  postgres = await startThrowawayPostgres();
+  postgres = await startThrowawayPostgres({ durable: true });
   application = await startTestApplication({ DATABASE_URL: postgres.url });
 });
 afterAll(async () => {
@@ -27,10 +28,20 @@ it('stays open while the database is killed and comes back, and has every record
   try {
     send(1);
     expect(await next()).toBe(1);
+    // Numbers of transactions that leave nothing in the log are given again after the crash.
+    const client = new pg.Client({ connectionString: postgres.url });
+    client.on('error', () => undefined);
+    await client.connect();
+    for (let number = 0; number < 50; number++)
+      await client.query('BEGIN; SELECT pg_current_xact_id(); ROLLBACK');
+    const late = await EventReader.open(application, `/trace-sessions/${body.id}/events?from=now`);
+    await late.nextOf('session');
     await postgres.kill();
     send(2);
     await postgres.start();
     expect(await next()).toBe(2);
+    expect((await late.nextOf('handshake')).data.local.port).toBe(2);
+    late.leave();
     send(3);
     expect(await next()).toBe(3);
     await application.call('POST', `/trace-sessions/${body.id}/stop`);

@@ -32,7 +32,7 @@ export class EventStreamBegin {
     const cursor = decodeEventCursor(sessionId, eventId);
     if (cursor === null) throw notAnEventId(path);
     if (cursor === 'another session') throw eventOfAnotherSession(path);
-    const { next } = await this.batches.snapshot();
+    const next = await this.batches.nextTransaction();
     if (Math.max(cursor.seen.next, cursor.page?.end.next ?? 0) > next) throw eventOfAnotherDatabase(path);
     return cursor;
   }

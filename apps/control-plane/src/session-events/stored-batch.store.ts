@@ -40,11 +40,27 @@ export interface BatchPage {
 export class StoredBatchStore {
   constructor(private readonly pool: DatabasePool) {}
 
+  /**
+   * Up to the last batch that is there to be seen, not to the last transaction: after a crash Postgres gives numbers again that left nothing
+   * in its log, but none below one that was committed.
+   */
   async snapshot(): Promise<Snapshot> {
-    const { rows } = await this.pool.query<{ snapshot: string }>(
-      'SELECT pg_current_snapshot()::text AS snapshot',
+    const { rows } = await this.pool.query<{ snapshot: string; last: string | null }>(
+      `SELECT pg_current_snapshot()::text AS snapshot,
+              (SELECT stored_in FROM ingest_batch WHERE stored_in IS NOT NULL ORDER BY stored_in DESC LIMIT 1)::text AS last`,
     );
-    return parseSnapshot(rows[0]?.snapshot ?? '');
+    const { next, running } = parseSnapshot(rows[0]?.snapshot ?? '');
+    const last = rows[0]?.last ?? null;
+    const end = last === null ? next : Number(last) + 1;
+    return { next: end, running: running.filter((number) => number < end) };
+  }
+
+  /** No transaction has this number yet, nor a higher one. */
+  async nextTransaction(): Promise<number> {
+    const { rows } = await this.pool.query<{ next: string }>(
+      'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next',
+    );
+    return Number(rows[0]?.next);
   }
 
   /** Before anything of the session was stored; null if that is not known any more. */
