@@ -55,6 +55,8 @@ sleep 4
 cat /none.frame >&3
 until [ $(grep -c '"hooks":' /frames) -ge 2 ] || [ $(grep -o '"hooks":' /frames | wc -l) -ge 2 ]; do usleep 50000; done
 echo FRAMES; base64 /frames; echo END
+# Sets what is set already, but only once the console has sent everything (TCSADRAIN): a reboot does not wait for it.
+stty "$(stty -g)"
 reboot -f
 `;
 
