@@ -20,7 +20,10 @@ export const ERROR_CODES = {
   body_too_large: { status: 413, title: 'The request body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },
   unsupported_media_type: { status: 415, title: 'The request body has an unsupported format' },
-  event_streams_taken: { status: 429, title: 'This control plane serves as many streams of live results as it may' },
+  event_streams_taken: {
+    status: 429,
+    title: 'This control plane serves as many streams of live results as it may',
+  },
   headers_too_large: { status: 431, title: 'The address and headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong inside' },
   query_timeout: { status: 503, title: 'The query took too long' },
