@@ -55,7 +55,6 @@ struct dns_message {
 	__u64 label_starts[4]; /* bit n: byte n of the name is the length of a label */
 	struct dns_place place;
 	__u32 available; /* bytes of the message in `bytes` that are valid */
-	__u32 length;    /* of the whole message */
 	__u32 netns;     /* 0 = not known */
 	__u16 header_flags;
 	__u16 response_code;
@@ -66,7 +65,8 @@ struct dns_message {
 	__u8 egress;
 	__u8 to_server;   /* by its ports: from a client to a resolver */
 	__u8 name_length; /* 0: the message has no question */
-	__u8 either_way;  /* both ports are DNS ports: the message itself tells which way it goes (QR). Here also so that the name, 12 bytes into the message, begins a word: it is copied by words */
+	__u8 either_way;  /* both ports are DNS ports: the message itself tells which way it goes (QR) */
+	__u8 reserved[4]; /* so that the name, 12 bytes into the message, begins a word: it is copied by words */
 	__u8 bytes[DNS_MESSAGE_BYTES];
 	__u8 reserved_behind[4];
 	/* Where a query is made when the table has no place for it, or looked at once more. */

@@ -163,8 +163,7 @@ static __always_inline void datagram(struct __sk_buff *skb, struct dns_message *
 
 	if (skb->len < begin)
 		return;
-	message->length = skb->len - begin;
-	part = message_part(message->length);
+	part = message_part(skb->len - begin);
 	/* What is shorter is no message, and is counted as such. */
 	if (part && bpf_skb_load_bytes(skb, begin, message->bytes, part))
 		part = 0;

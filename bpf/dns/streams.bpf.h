@@ -101,10 +101,9 @@ static __always_inline bool at_beginning(struct __sk_buff *skb, __u32 sequence, 
 
 static __always_inline void stream_message(struct dns_stream_half *half, struct dns_message *message, __u32 number)
 {
-	message->length = half->length;
 	message->available = half->have - 2;
 	__builtin_memcpy(message->bytes, half->bytes + 2, DNS_MESSAGE_BYTES);
-	/* The ends are the segment's: query_begins() leaves them as they are, and only message_read() writes the id. */
+	/* The ends are the segment's. */
 	message_handle(number);
 }
 
