@@ -9,8 +9,7 @@
 volatile __u32 active_generation = 0;
 struct filter filters[2];
 
-/* Filter criteria that name values; written by the loader only. */
-/* Room for two lists of the longest, in both generations. */
+/* Filter criteria that name values; written by the loader only. Room for two lists of the longest, in both generations. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 2 * 2 * SLOT_COUNT * SLOT_PORTS_MAX);
