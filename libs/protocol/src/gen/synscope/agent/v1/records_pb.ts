@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file synscope/agent/v1/records.proto.
  */
 export const file_synscope_agent_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zeW5zY29wZS9hZ2VudC92MS9yZWNvcmRzLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSKyAgoFQmF0Y2gSCwoDc2VxGAEgASgEEjcKCmhhbmRzaGFrZXMYAiABKAsyIy5zeW5zY29wZS5hZ2VudC52MS5IYW5kc2hha2VDb2x1bW5zEiUKBGxvc3MYAyADKAsyFy5zeW5zY29wZS5hZ2VudC52MS5Mb3NzEjcKC2Ruc19xdWVyaWVzGAQgASgLMiIuc3luc2NvcGUuYWdlbnQudjEuRG5zUXVlcnlDb2x1bW5zEjoKDG5hbWVfbG9va3VwcxgFIAEoCzIkLnN5bnNjb3BlLmFnZW50LnYxLk5hbWVMb29rdXBDb2x1bW5zEkcKE3JlY2VpdmVfcXVldWVfZHJvcHMYBiABKAsyKi5zeW5zY29wZS5hZ2VudC52MS5SZWNlaXZlUXVldWVEcm9wQ29sdW1ucyKQAQoETG9zcxIrCgVjYXVzZRgBIAEoDjIcLnN5bnNjb3BlLmFnZW50LnYxLkxvc3NDYXVzZRIPCgdyZWNvcmRzGAIgASgEEg8KB2Zyb21fdXMYAyABKAMSEAoIdW50aWxfdXMYBCABKAMSJwoFcHJvYmUYBSABKA4yGC5zeW5zY29wZS5hZ2VudC52MS5Qcm9iZSK3BQoQSGFuZHNoYWtlQ29sdW1ucxIRCglyb3dfY291bnQYASABKA0SGwoTYmFzZV9vYnNlcnZlZF9hdF91cxgCIAEoAxIcChRvYnNlcnZlZF9hdF9kZWx0YV91cxgDIAMoEhIMCgRyb2xlGAQgAygNEg8KB291dGNvbWUYBSADKA0SFQoNbG9jYWxfYWRkcmVzcxgGIAEoDBIWCg5yZW1vdGVfYWRkcmVzcxgHIAEoDBISCgpsb2NhbF9wb3J0GAggAygNEhMKC3JlbW90ZV9wb3J0GAkgAygNEhsKE2xhdGVuY3lfdXNfcGx1c19vbmUYCiADKAQSHwoXYWNjZXB0X3dhaXRfdXNfcGx1c19vbmUYCyADKAQSGAoQc3J0dF91c19wbHVzX29uZRgMIAMoDRIgChhzeW5fcmV0cmFuc21pdHNfcGx1c19vbmUYDSADKA0SJAocc3luX2Fja19yZXRyYW5zbWl0c19wbHVzX29uZRgOIAMoDRIbChNjbGllbnRfaXNuX3BsdXNfb25lGA8gAygEEhsKE3NlcnZlcl9pc25fcGx1c19vbmUYECADKAQSDQoFbmV0bnMYESADKA0SCwoDcGlkGBIgAygNEhEKCWNncm91cF9pZBgTIAMoBBIjChtwcm9jZXNzX25hbWVfaW5kZXhfcGx1c19vbmUYFCADKA0SIwobY29udGFpbmVyX2lkX2luZGV4X3BsdXNfb25lGBUgAygNEhkKEXNlc3Npb25fc2V0X2luZGV4GBYgAygNEg0KBWZsYWdzGBcgAygNEhUKDXByb2Nlc3NfbmFtZXMYHiADKAkSFQoNY29udGFpbmVyX2lkcxgfIAMoCRIzCgxzZXNzaW9uX3NldHMYICADKAsyHS5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uU2V0ItQFCg9EbnNRdWVyeUNvbHVtbnMSEQoJcm93X2NvdW50GAEgASgNEhsKE2Jhc2Vfb2JzZXJ2ZWRfYXRfdXMYAiABKAMSHAoUb2JzZXJ2ZWRfYXRfZGVsdGFfdXMYAyADKBISDAoEc2lkZRgEIAMoDRIPCgdvdXRjb21lGAUgAygNEhEKCXRyYW5zcG9ydBgGIAMoDRIWCg5jbGllbnRfYWRkcmVzcxgHIAEoDBIWCg5zZXJ2ZXJfYWRkcmVzcxgIIAEoDBITCgtjbGllbnRfcG9ydBgJIAMoDRITCgtzZXJ2ZXJfcG9ydBgKIAMoDRISCgplbGFwc2VkX3VzGAsgAygEEhIKCnF1ZXJ5X3R5cGUYDCADKA0SEwoLcXVlcnlfY2xhc3MYDSADKA0SEgoKbWVzc2FnZV9pZBgOIAMoDRIeChZyZXNwb25zZV9jb2RlX3BsdXNfb25lGA8gAygNEh0KFWFuc3dlcl9jb3VudF9wbHVzX29uZRgQIAMoDRIRCglsb29rdXBfaWQYESADKAQSDwoHYXR0ZW1wdBgSIAMoDRINCgVuZXRucxgTIAMoDRILCgNwaWQYFCADKA0SEQoJY2dyb3VwX2lkGBUgAygEEiMKG3Byb2Nlc3NfbmFtZV9pbmRleF9wbHVzX29uZRgWIAMoDRIjChtjb250YWluZXJfaWRfaW5kZXhfcGx1c19vbmUYFyADKA0SGQoRc2Vzc2lvbl9zZXRfaW5kZXgYGCADKA0SGAoQcXVlcnlfbmFtZV9pbmRleBgZIAMoDRINCgVmbGFncxgaIAMoDRIVCg1wcm9jZXNzX25hbWVzGB4gAygJEhUKDWNvbnRhaW5lcl9pZHMYHyADKAkSMwoMc2Vzc2lvbl9zZXRzGCAgAygLMh0uc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblNldBITCgtxdWVyeV9uYW1lcxghIAMoCSLDAwoRTmFtZUxvb2t1cENvbHVtbnMSEQoJcm93X2NvdW50GAEgASgNEhsKE2Jhc2Vfb2JzZXJ2ZWRfYXRfdXMYAiABKAMSHAoUb2JzZXJ2ZWRfYXRfZGVsdGFfdXMYAyADKBISEgoKbGF0ZW5jeV91cxgEIAMoBBITCgtyZXN1bHRfY29kZRgFIAMoERIOCgZmYW1pbHkYBiADKA0SDQoFbmV0bnMYByADKA0SCwoDcGlkGAggAygNEhEKCWNncm91cF9pZBgJIAMoBBIjChtwcm9jZXNzX25hbWVfaW5kZXhfcGx1c19vbmUYCiADKA0SIwobY29udGFpbmVyX2lkX2luZGV4X3BsdXNfb25lGAsgAygNEhkKEXNlc3Npb25fc2V0X2luZGV4GAwgAygNEhIKCm5hbWVfaW5kZXgYDSADKA0SDQoFZmxhZ3MYDiADKA0SFQoNcHJvY2Vzc19uYW1lcxgeIAMoCRIVCg1jb250YWluZXJfaWRzGB8gAygJEjMKDHNlc3Npb25fc2V0cxggIAMoCzIdLnN5bnNjb3BlLmFnZW50LnYxLlNlc3Npb25TZXQSDQoFbmFtZXMYISADKAki6AMKF1JlY2VpdmVRdWV1ZURyb3BDb2x1bW5zEhEKCXJvd19jb3VudBgBIAEoDRIbChNiYXNlX29ic2VydmVkX2F0X3VzGAIgASgDEhwKFG9ic2VydmVkX2F0X2RlbHRhX3VzGAMgAygSEhMKC2ludGVydmFsX3VzGAQgAygEEg0KBWRyb3BzGAUgAygEEg0KBWNhdXNlGAYgAygNEgwKBHNpZGUYByADKA0SFQoNbG9jYWxfYWRkcmVzcxgIIAEoDBISCgpsb2NhbF9wb3J0GAkgAygNEhwKFHJlY2VpdmVfYnVmZmVyX2J5dGVzGAogAygEEg0KBW5ldG5zGAsgAygNEgsKA3BpZBgMIAMoDRIRCgljZ3JvdXBfaWQYDSADKAQSIwobcHJvY2Vzc19uYW1lX2luZGV4X3BsdXNfb25lGA4gAygNEiMKG2NvbnRhaW5lcl9pZF9pbmRleF9wbHVzX29uZRgPIAMoDRIZChFzZXNzaW9uX3NldF9pbmRleBgQIAMoDRIVCg1wcm9jZXNzX25hbWVzGB4gAygJEhUKDWNvbnRhaW5lcl9pZHMYHyADKAkSMwoMc2Vzc2lvbl9zZXRzGCAgAygLMh0uc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblNldCIhCgpTZXNzaW9uU2V0EhMKC3Nlc3Npb25faWRzGAEgAygMKp0CCglMb3NzQ2F1c2USGgoWTE9TU19DQVVTRV9VTlNQRUNJRklFRBAAEhgKFExPU1NfQ0FVU0VfUklOR19GVUxMEAESIQodTE9TU19DQVVTRV9QRU5ESU5HX1RBQkxFX0ZVTEwQAhIjCh9MT1NTX0NBVVNFX1VORklOSVNIRURfQVRfREVUQUNIEAQSIAocTE9TU19DQVVTRV9BR0VOVF9CVUZGRVJfRlVMTBAFEhwKGExPU1NfQ0FVU0VfUFJPQkVfUkVTVEFSVBAGEhoKFkxPU1NfQ0FVU0VfTUFYX1JFQ09SRFMQBxIbChdMT1NTX0NBVVNFX1NFUVVFTkNFX0dBUBAIEhkKFUxPU1NfQ0FVU0VfVENQX1NUUkVBTRAJKpYBChVSZWNlaXZlUXVldWVEcm9wQ2F1c2USKAokUkVDRUlWRV9RVUVVRV9EUk9QX0NBVVNFX1VOU1BFQ0lGSUVEEAASKAokUkVDRUlWRV9RVUVVRV9EUk9QX0NBVVNFX0JVRkZFUl9GVUxMEAESKQolUkVDRUlWRV9RVUVVRV9EUk9QX0NBVVNFX01FTU9SWV9MSU1JVBACYgZwcm90bzM", [file_synscope_agent_v1_session]);
+  fileDesc("Ch9zeW5zY29wZS9hZ2VudC92MS9yZWNvcmRzLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSLpAgoFQmF0Y2gSCwoDc2VxGAEgASgEEjcKCmhhbmRzaGFrZXMYAiABKAsyIy5zeW5zY29wZS5hZ2VudC52MS5IYW5kc2hha2VDb2x1bW5zEiUKBGxvc3MYAyADKAsyFy5zeW5zY29wZS5hZ2VudC52MS5Mb3NzEjcKC2Ruc19xdWVyaWVzGAQgASgLMiIuc3luc2NvcGUuYWdlbnQudjEuRG5zUXVlcnlDb2x1bW5zEjoKDG5hbWVfbG9va3VwcxgFIAEoCzIkLnN5bnNjb3BlLmFnZW50LnYxLk5hbWVMb29rdXBDb2x1bW5zEkcKE3JlY2VpdmVfcXVldWVfZHJvcHMYBiABKAsyKi5zeW5zY29wZS5hZ2VudC52MS5SZWNlaXZlUXVldWVEcm9wQ29sdW1ucxI1CglsaXN0ZW5lcnMYByABKAsyIi5zeW5zY29wZS5hZ2VudC52MS5MaXN0ZW5lckNvbHVtbnMikAEKBExvc3MSKwoFY2F1c2UYASABKA4yHC5zeW5zY29wZS5hZ2VudC52MS5Mb3NzQ2F1c2USDwoHcmVjb3JkcxgCIAEoBBIPCgdmcm9tX3VzGAMgASgDEhAKCHVudGlsX3VzGAQgASgDEicKBXByb2JlGAUgASgOMhguc3luc2NvcGUuYWdlbnQudjEuUHJvYmUitwUKEEhhbmRzaGFrZUNvbHVtbnMSEQoJcm93X2NvdW50GAEgASgNEhsKE2Jhc2Vfb2JzZXJ2ZWRfYXRfdXMYAiABKAMSHAoUb2JzZXJ2ZWRfYXRfZGVsdGFfdXMYAyADKBISDAoEcm9sZRgEIAMoDRIPCgdvdXRjb21lGAUgAygNEhUKDWxvY2FsX2FkZHJlc3MYBiABKAwSFgoOcmVtb3RlX2FkZHJlc3MYByABKAwSEgoKbG9jYWxfcG9ydBgIIAMoDRITCgtyZW1vdGVfcG9ydBgJIAMoDRIbChNsYXRlbmN5X3VzX3BsdXNfb25lGAogAygEEh8KF2FjY2VwdF93YWl0X3VzX3BsdXNfb25lGAsgAygEEhgKEHNydHRfdXNfcGx1c19vbmUYDCADKA0SIAoYc3luX3JldHJhbnNtaXRzX3BsdXNfb25lGA0gAygNEiQKHHN5bl9hY2tfcmV0cmFuc21pdHNfcGx1c19vbmUYDiADKA0SGwoTY2xpZW50X2lzbl9wbHVzX29uZRgPIAMoBBIbChNzZXJ2ZXJfaXNuX3BsdXNfb25lGBAgAygEEg0KBW5ldG5zGBEgAygNEgsKA3BpZBgSIAMoDRIRCgljZ3JvdXBfaWQYEyADKAQSIwobcHJvY2Vzc19uYW1lX2luZGV4X3BsdXNfb25lGBQgAygNEiMKG2NvbnRhaW5lcl9pZF9pbmRleF9wbHVzX29uZRgVIAMoDRIZChFzZXNzaW9uX3NldF9pbmRleBgWIAMoDRINCgVmbGFncxgXIAMoDRIVCg1wcm9jZXNzX25hbWVzGB4gAygJEhUKDWNvbnRhaW5lcl9pZHMYHyADKAkSMwoMc2Vzc2lvbl9zZXRzGCAgAygLMh0uc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblNldCLUBQoPRG5zUXVlcnlDb2x1bW5zEhEKCXJvd19jb3VudBgBIAEoDRIbChNiYXNlX29ic2VydmVkX2F0X3VzGAIgASgDEhwKFG9ic2VydmVkX2F0X2RlbHRhX3VzGAMgAygSEgwKBHNpZGUYBCADKA0SDwoHb3V0Y29tZRgFIAMoDRIRCgl0cmFuc3BvcnQYBiADKA0SFgoOY2xpZW50X2FkZHJlc3MYByABKAwSFgoOc2VydmVyX2FkZHJlc3MYCCABKAwSEwoLY2xpZW50X3BvcnQYCSADKA0SEwoLc2VydmVyX3BvcnQYCiADKA0SEgoKZWxhcHNlZF91cxgLIAMoBBISCgpxdWVyeV90eXBlGAwgAygNEhMKC3F1ZXJ5X2NsYXNzGA0gAygNEhIKCm1lc3NhZ2VfaWQYDiADKA0SHgoWcmVzcG9uc2VfY29kZV9wbHVzX29uZRgPIAMoDRIdChVhbnN3ZXJfY291bnRfcGx1c19vbmUYECADKA0SEQoJbG9va3VwX2lkGBEgAygEEg8KB2F0dGVtcHQYEiADKA0SDQoFbmV0bnMYEyADKA0SCwoDcGlkGBQgAygNEhEKCWNncm91cF9pZBgVIAMoBBIjChtwcm9jZXNzX25hbWVfaW5kZXhfcGx1c19vbmUYFiADKA0SIwobY29udGFpbmVyX2lkX2luZGV4X3BsdXNfb25lGBcgAygNEhkKEXNlc3Npb25fc2V0X2luZGV4GBggAygNEhgKEHF1ZXJ5X25hbWVfaW5kZXgYGSADKA0SDQoFZmxhZ3MYGiADKA0SFQoNcHJvY2Vzc19uYW1lcxgeIAMoCRIVCg1jb250YWluZXJfaWRzGB8gAygJEjMKDHNlc3Npb25fc2V0cxggIAMoCzIdLnN5bnNjb3BlLmFnZW50LnYxLlNlc3Npb25TZXQSEwoLcXVlcnlfbmFtZXMYISADKAkiwwMKEU5hbWVMb29rdXBDb2x1bW5zEhEKCXJvd19jb3VudBgBIAEoDRIbChNiYXNlX29ic2VydmVkX2F0X3VzGAIgASgDEhwKFG9ic2VydmVkX2F0X2RlbHRhX3VzGAMgAygSEhIKCmxhdGVuY3lfdXMYBCADKAQSEwoLcmVzdWx0X2NvZGUYBSADKBESDgoGZmFtaWx5GAYgAygNEg0KBW5ldG5zGAcgAygNEgsKA3BpZBgIIAMoDRIRCgljZ3JvdXBfaWQYCSADKAQSIwobcHJvY2Vzc19uYW1lX2luZGV4X3BsdXNfb25lGAogAygNEiMKG2NvbnRhaW5lcl9pZF9pbmRleF9wbHVzX29uZRgLIAMoDRIZChFzZXNzaW9uX3NldF9pbmRleBgMIAMoDRISCgpuYW1lX2luZGV4GA0gAygNEg0KBWZsYWdzGA4gAygNEhUKDXByb2Nlc3NfbmFtZXMYHiADKAkSFQoNY29udGFpbmVyX2lkcxgfIAMoCRIzCgxzZXNzaW9uX3NldHMYICADKAsyHS5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uU2V0Eg0KBW5hbWVzGCEgAygJIugDChdSZWNlaXZlUXVldWVEcm9wQ29sdW1ucxIRCglyb3dfY291bnQYASABKA0SGwoTYmFzZV9vYnNlcnZlZF9hdF91cxgCIAEoAxIcChRvYnNlcnZlZF9hdF9kZWx0YV91cxgDIAMoEhITCgtpbnRlcnZhbF91cxgEIAMoBBINCgVkcm9wcxgFIAMoBBINCgVjYXVzZRgGIAMoDRIMCgRzaWRlGAcgAygNEhUKDWxvY2FsX2FkZHJlc3MYCCABKAwSEgoKbG9jYWxfcG9ydBgJIAMoDRIcChRyZWNlaXZlX2J1ZmZlcl9ieXRlcxgKIAMoBBINCgVuZXRucxgLIAMoDRILCgNwaWQYDCADKA0SEQoJY2dyb3VwX2lkGA0gAygEEiMKG3Byb2Nlc3NfbmFtZV9pbmRleF9wbHVzX29uZRgOIAMoDRIjChtjb250YWluZXJfaWRfaW5kZXhfcGx1c19vbmUYDyADKA0SGQoRc2Vzc2lvbl9zZXRfaW5kZXgYECADKA0SFQoNcHJvY2Vzc19uYW1lcxgeIAMoCRIVCg1jb250YWluZXJfaWRzGB8gAygJEjMKDHNlc3Npb25fc2V0cxggIAMoCzIdLnN5bnNjb3BlLmFnZW50LnYxLlNlc3Npb25TZXQi5wkKD0xpc3RlbmVyQ29sdW1ucxIRCglyb3dfY291bnQYASABKA0SGwoTYmFzZV9vYnNlcnZlZF9hdF91cxgCIAEoAxIcChRvYnNlcnZlZF9hdF9kZWx0YV91cxgDIAMoEhITCgtpbnRlcnZhbF91cxgEIAMoBBIVCg1sb2NhbF9hZGRyZXNzGAUgASgMEhIKCmxvY2FsX3BvcnQYBiADKA0SFQoNc29ja2V0X2Nvb2tpZRgHIAMoBBIbChNhY2NlcHRfcXVldWVfbGVuZ3RoGAggAygNEhoKEmFjY2VwdF9xdWV1ZV9saW1pdBgJIAMoDRIZChFhY2NlcHRfcXVldWVfcGVhaxgKIAMoDRIYChBzeW5fcXVldWVfbGVuZ3RoGAsgAygNEhYKDnN5bl9xdWV1ZV9wZWFrGAwgAygNEgwKBHN5bnMYDSADKAQSJgoec3luc19yZWZ1c2VkX2FjY2VwdF9xdWV1ZV9mdWxsGA4gAygEEiMKG3N5bnNfcmVmdXNlZF9zeW5fcXVldWVfZnVsbBgPIAMoBBIgChhzeW5zX3JlZnVzZWRfdW5leHBsYWluZWQYECADKAQSHwoXc3luc19hbnN3ZXJlZF9ieV9jb29raWUYESADKAQSJgoeYWNrc19kcm9wcGVkX2FjY2VwdF9xdWV1ZV9mdWxsGBIgAygEEiMKG2Fja3NfZHJvcHBlZF9vbl9jb29raWVfcGF0aBgTIAMoBBIWCg5kcm9wc19wbHVzX29uZRgUIAMoBBIaChJzb21heGNvbm5fcGx1c19vbmUYFSADKAQSJAocdGNwX21heF9zeW5fYmFja2xvZ19wbHVzX29uZRgWIAMoBBIfChd0Y3Bfc3luY29va2llc19wbHVzX29uZRgXIAMoDRImCh50Y3BfYWJvcnRfb25fb3ZlcmZsb3dfcGx1c19vbmUYGCADKA0SJwofbmV0bnNfbGlzdGVuX292ZXJmbG93c19wbHVzX29uZRgoIAMoBBIjChtuZXRuc19saXN0ZW5fZHJvcHNfcGx1c19vbmUYKSADKAQSKgoibmV0bnNfdGNwX3JlcV9xX2Z1bGxfZHJvcF9wbHVzX29uZRgqIAMoBBIwCihuZXRuc190Y3BfcmVxX3FfZnVsbF9kb19jb29raWVzX3BsdXNfb25lGCsgAygEEiYKHm5ldG5zX3N5bmNvb2tpZXNfc2VudF9wbHVzX29uZRgsIAMoBBImCh5uZXRuc19zeW5jb29raWVzX3JlY3ZfcGx1c19vbmUYLSADKAQSKAogbmV0bnNfc3luY29va2llc19mYWlsZWRfcGx1c19vbmUYLiADKAQSDQoFbmV0bnMYISADKA0SCwoDcGlkGCIgAygNEhEKCWNncm91cF9pZBgjIAMoBBIjChtwcm9jZXNzX25hbWVfaW5kZXhfcGx1c19vbmUYJCADKA0SIwobY29udGFpbmVyX2lkX2luZGV4X3BsdXNfb25lGCUgAygNEhkKEXNlc3Npb25fc2V0X2luZGV4GCYgAygNEhUKDXByb2Nlc3NfbmFtZXMYHiADKAkSFQoNY29udGFpbmVyX2lkcxgfIAMoCRIzCgxzZXNzaW9uX3NldHMYICADKAsyHS5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uU2V0IiEKClNlc3Npb25TZXQSEwoLc2Vzc2lvbl9pZHMYASADKAwqnQIKCUxvc3NDYXVzZRIaChZMT1NTX0NBVVNFX1VOU1BFQ0lGSUVEEAASGAoUTE9TU19DQVVTRV9SSU5HX0ZVTEwQARIhCh1MT1NTX0NBVVNFX1BFTkRJTkdfVEFCTEVfRlVMTBACEiMKH0xPU1NfQ0FVU0VfVU5GSU5JU0hFRF9BVF9ERVRBQ0gQBBIgChxMT1NTX0NBVVNFX0FHRU5UX0JVRkZFUl9GVUxMEAUSHAoYTE9TU19DQVVTRV9QUk9CRV9SRVNUQVJUEAYSGgoWTE9TU19DQVVTRV9NQVhfUkVDT1JEUxAHEhsKF0xPU1NfQ0FVU0VfU0VRVUVOQ0VfR0FQEAgSGQoVTE9TU19DQVVTRV9UQ1BfU1RSRUFNEAkqlgEKFVJlY2VpdmVRdWV1ZURyb3BDYXVzZRIoCiRSRUNFSVZFX1FVRVVFX0RST1BfQ0FVU0VfVU5TUEVDSUZJRUQQABIoCiRSRUNFSVZFX1FVRVVFX0RST1BfQ0FVU0VfQlVGRkVSX0ZVTEwQARIpCiVSRUNFSVZFX1FVRVVFX0RST1BfQ0FVU0VfTUVNT1JZX0xJTUlUEAJiBnByb3RvMw", [file_synscope_agent_v1_session]);
 
 /**
  * Finished records and the loss since the batch before. Sent again after a reconnect until it is acknowledged; the control plane
@@ -52,6 +52,11 @@ export type Batch = Message<"synscope.agent.v1.Batch"> & {
    * @generated from field: synscope.agent.v1.ReceiveQueueDropColumns receive_queue_drops = 6;
    */
   receiveQueueDrops?: ReceiveQueueDropColumns | undefined;
+
+  /**
+   * @generated from field: synscope.agent.v1.ListenerColumns listeners = 7;
+   */
+  listeners?: ListenerColumns | undefined;
 };
 
 /**
@@ -759,6 +764,273 @@ export const ReceiveQueueDropColumnsSchema: GenMessage<ReceiveQueueDropColumns> 
   messageDesc(file_synscope_agent_v1_records, 5);
 
 /**
+ * Listening TCP sockets. One record per socket and interval (about a second) in which SYNs or third packets came or a queue was not empty; of a
+ * quiet socket one at the begin of a session and every 30 s. What is counted was counted within the interval: over all records of a socket
+ * nothing is counted twice. Every socket of an SO_REUSEPORT group has its own.
+ *
+ * @generated from message synscope.agent.v1.ListenerColumns
+ */
+export type ListenerColumns = Message<"synscope.agent.v1.ListenerColumns"> & {
+  /**
+   * 1–4096.
+   *
+   * @generated from field: uint32 row_count = 1;
+   */
+  rowCount: number;
+
+  /**
+   * Microseconds since the Unix epoch.
+   *
+   * @generated from field: int64 base_observed_at_us = 2;
+   */
+  baseObservedAtUs: bigint;
+
+  /**
+   * The interval of record i ended at base_observed_at_us + observed_at_delta_us[i] …
+   *
+   * @generated from field: repeated sint64 observed_at_delta_us = 3;
+   */
+  observedAtDeltaUs: bigint[];
+
+  /**
+   * … and was this long. Microseconds.
+   *
+   * @generated from field: repeated uint64 interval_us = 4;
+   */
+  intervalUs: bigint[];
+
+  /**
+   * What the socket is bound to, 16 bytes each, network order; IPv4 as ::ffff:a.b.c.d. A wildcard socket has :: or ::ffff:0.0.0.0.
+   *
+   * @generated from field: bytes local_address = 5;
+   */
+  localAddress: Uint8Array;
+
+  /**
+   * @generated from field: repeated uint32 local_port = 6;
+   */
+  localPort: number[];
+
+  /**
+   * The kernel's name of the socket on this host since it was booted (SO_COOKIE); tells the sockets of a SO_REUSEPORT group apart.
+   *
+   * @generated from field: repeated uint64 socket_cookie = 7;
+   */
+  socketCookie: bigint[];
+
+  /**
+   * Connections that wait for accept() (sk_ack_backlog), at the end of the interval.
+   *
+   * @generated from field: repeated uint32 accept_queue_length = 8;
+   */
+  acceptQueueLength: number[];
+
+  /**
+   * sk_max_ack_backlog: the smaller of listen()'s backlog and net.core.somaxconn. The queue takes one more than this.
+   *
+   * @generated from field: repeated uint32 accept_queue_limit = 9;
+   */
+  acceptQueueLimit: number[];
+
+  /**
+   * The longest that was seen: at a SYN, at a third packet, at the end.
+   *
+   * @generated from field: repeated uint32 accept_queue_peak = 10;
+   */
+  acceptQueuePeak: number[];
+
+  /**
+   * Requests in SYN_RECV (icsk_accept_queue.qlen), likewise.
+   *
+   * @generated from field: repeated uint32 syn_queue_length = 11;
+   */
+  synQueueLength: number[];
+
+  /**
+   * @generated from field: repeated uint32 syn_queue_peak = 12;
+   */
+  synQueuePeak: number[];
+
+  /**
+   * SYNs that reached the socket, without those of a request that it already had.
+   *
+   * @generated from field: repeated uint64 syns = 13;
+   */
+  syns: bigint[];
+
+  /**
+   * Of these, refused without an answer: the accept queue was full …
+   *
+   * @generated from field: repeated uint64 syns_refused_accept_queue_full = 14;
+   */
+  synsRefusedAcceptQueueFull: bigint[];
+
+  /**
+   * … the SYN queue was full, and cookies are off …
+   *
+   * @generated from field: repeated uint64 syns_refused_syn_queue_full = 15;
+   */
+  synsRefusedSynQueueFull: bigint[];
+
+  /**
+   * … or neither could be seen.
+   *
+   * @generated from field: repeated uint64 syns_refused_unexplained = 16;
+   */
+  synsRefusedUnexplained: bigint[];
+
+  /**
+   * Of these, answered by a SYN cookie.
+   *
+   * @generated from field: repeated uint64 syns_answered_by_cookie = 17;
+   */
+  synsAnsweredByCookie: bigint[];
+
+  /**
+   * Third packets that were dropped because the accept queue was full: the client believes to be connected, the server does not know it.
+   *
+   * @generated from field: repeated uint64 acks_dropped_accept_queue_full = 18;
+   */
+  acksDroppedAcceptQueueFull: bigint[];
+
+  /**
+   * The same on the way of a SYN cookie: nothing of the connection is left on the server.
+   *
+   * @generated from field: repeated uint64 acks_dropped_on_cookie_path = 19;
+   */
+  acksDroppedOnCookiePath: bigint[];
+
+  /**
+   * By how much the kernel's own count of the socket (sk_drops) rose; plus one, 0 = not known.
+   *
+   * @generated from field: repeated uint64 drops_plus_one = 20;
+   */
+  dropsPlusOne: bigint[];
+
+  /**
+   * Settings of the socket's network namespace at the end of the interval; plus one, 0 = not known.
+   * net.core.somaxconn.
+   *
+   * @generated from field: repeated uint64 somaxconn_plus_one = 21;
+   */
+  somaxconnPlusOne: bigint[];
+
+  /**
+   * net.ipv4.tcp_max_syn_backlog.
+   *
+   * @generated from field: repeated uint64 tcp_max_syn_backlog_plus_one = 22;
+   */
+  tcpMaxSynBacklogPlusOne: bigint[];
+
+  /**
+   * net.ipv4.tcp_syncookies: 0 off, 1 when the SYN queue is full, 2 always.
+   *
+   * @generated from field: repeated uint32 tcp_syncookies_plus_one = 23;
+   */
+  tcpSyncookiesPlusOne: number[];
+
+  /**
+   * net.ipv4.tcp_abort_on_overflow: 0 or 1.
+   *
+   * @generated from field: repeated uint32 tcp_abort_on_overflow_plus_one = 24;
+   */
+  tcpAbortOnOverflowPlusOne: number[];
+
+  /**
+   * By how much counters of the socket's network namespace rose (TcpExt of /proc/PID/net/netstat), of all its sockets together; plus one, 0 = not known.
+   *
+   * @generated from field: repeated uint64 netns_listen_overflows_plus_one = 40;
+   */
+  netnsListenOverflowsPlusOne: bigint[];
+
+  /**
+   * @generated from field: repeated uint64 netns_listen_drops_plus_one = 41;
+   */
+  netnsListenDropsPlusOne: bigint[];
+
+  /**
+   * @generated from field: repeated uint64 netns_tcp_req_q_full_drop_plus_one = 42;
+   */
+  netnsTcpReqQFullDropPlusOne: bigint[];
+
+  /**
+   * @generated from field: repeated uint64 netns_tcp_req_q_full_do_cookies_plus_one = 43;
+   */
+  netnsTcpReqQFullDoCookiesPlusOne: bigint[];
+
+  /**
+   * @generated from field: repeated uint64 netns_syncookies_sent_plus_one = 44;
+   */
+  netnsSyncookiesSentPlusOne: bigint[];
+
+  /**
+   * @generated from field: repeated uint64 netns_syncookies_recv_plus_one = 45;
+   */
+  netnsSyncookiesRecvPlusOne: bigint[];
+
+  /**
+   * @generated from field: repeated uint64 netns_syncookies_failed_plus_one = 46;
+   */
+  netnsSyncookiesFailedPlusOne: bigint[];
+
+  /**
+   * As in HandshakeColumns; pid, name and cgroup of the process that holds the socket.
+   *
+   * @generated from field: repeated uint32 netns = 33;
+   */
+  netns: number[];
+
+  /**
+   * @generated from field: repeated uint32 pid = 34;
+   */
+  pid: number[];
+
+  /**
+   * @generated from field: repeated uint64 cgroup_id = 35;
+   */
+  cgroupId: bigint[];
+
+  /**
+   * @generated from field: repeated uint32 process_name_index_plus_one = 36;
+   */
+  processNameIndexPlusOne: number[];
+
+  /**
+   * @generated from field: repeated uint32 container_id_index_plus_one = 37;
+   */
+  containerIdIndexPlusOne: number[];
+
+  /**
+   * @generated from field: repeated uint32 session_set_index = 38;
+   */
+  sessionSetIndex: number[];
+
+  /**
+   * Dictionaries of this batch.
+   *
+   * @generated from field: repeated string process_names = 30;
+   */
+  processNames: string[];
+
+  /**
+   * @generated from field: repeated string container_ids = 31;
+   */
+  containerIds: string[];
+
+  /**
+   * @generated from field: repeated synscope.agent.v1.SessionSet session_sets = 32;
+   */
+  sessionSets: SessionSet[];
+};
+
+/**
+ * Describes the message synscope.agent.v1.ListenerColumns.
+ * Use `create(ListenerColumnsSchema)` to create a new message.
+ */
+export const ListenerColumnsSchema: GenMessage<ListenerColumns> = /*@__PURE__*/
+  messageDesc(file_synscope_agent_v1_records, 6);
+
+/**
  * The sessions that a record matched; at least one.
  *
  * @generated from message synscope.agent.v1.SessionSet
@@ -777,7 +1049,7 @@ export type SessionSet = Message<"synscope.agent.v1.SessionSet"> & {
  * Use `create(SessionSetSchema)` to create a new message.
  */
 export const SessionSetSchema: GenMessage<SessionSet> = /*@__PURE__*/
-  messageDesc(file_synscope_agent_v1_records, 6);
+  messageDesc(file_synscope_agent_v1_records, 7);
 
 /**
  * @generated from enum synscope.agent.v1.LossCause

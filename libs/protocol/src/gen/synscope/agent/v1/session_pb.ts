@@ -92,7 +92,7 @@ export type SessionFilter = Message<"synscope.agent.v1.SessionFilter"> & {
   minLatencyUs: bigint;
 
   /**
-   * tcp_handshake.
+   * tcp_handshake; local_ports also listener.
    * 1–65535; at most 64 each.
    *
    * @generated from field: repeated uint32 remote_ports = 4;
