@@ -13,7 +13,7 @@ const HEARTBEAT_TIMEOUT_MS = 5_000;
 const FIRST_RECONNECT_MS = 200;
 const LONGEST_RECONNECT_MS = 5_000;
 
-const CHANGE_KINDS = ['agent', 'session', 'schedule'] as const;
+const CHANGE_KINDS = ['agent', 'session', 'schedule', 'webhook'] as const;
 type ChangeKind = (typeof CHANGE_KINDS)[number];
 
 /** Which row changed. It carries no content: whoever cares reads the row. */

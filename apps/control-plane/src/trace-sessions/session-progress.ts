@@ -5,6 +5,7 @@ import { ChangeFeed } from '../change-feed/change-feed.js';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
 import { isLockConflict } from '../database/lock-conflict.js';
 import { nextState } from './next-state.js';
+import { SessionEnd } from './session-end.js';
 import { type OpenSessionTally, SessionProgressStore } from './session-progress.store.js';
 import { SessionTargetStore } from './session-target.store.js';
 
@@ -34,6 +35,7 @@ export class SessionProgress implements OnApplicationBootstrap, OnModuleDestroy 
     private readonly database: DataSource,
     private readonly store: SessionProgressStore,
     private readonly targets: SessionTargetStore,
+    private readonly ended: SessionEnd,
     private readonly changes: ChangeFeed,
   ) {}
 
@@ -112,6 +114,7 @@ export class SessionProgress implements OnApplicationBootstrap, OnModuleDestroy 
     if (next === 'completed' || next === 'failed') {
       await this.store.end(manager, id, next);
       await this.targets.release(manager, id);
+      await this.ended.publish(manager, id);
       return true;
     }
     if (next !== session.state) await this.store.begin(manager, id);

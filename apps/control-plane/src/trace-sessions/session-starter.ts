@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Actor } from '../access/actor.js';
 import { notFound } from '../errors/api-error.js';
 import { SessionChangeRecorder } from './session-change-recorder.js';
+import { SessionEnd } from './session-end.js';
 import type { CheckedSpec } from './session-spec.js';
 import { SessionTargetStore } from './session-target.store.js';
 import { slotsTaken } from './trace-session.errors.js';
@@ -26,6 +27,7 @@ export class SessionStarter {
     private readonly sessions: TraceSessionStore,
     private readonly targets: SessionTargetStore,
     private readonly record: SessionChangeRecorder,
+    private readonly ended: SessionEnd,
   ) {}
 
   /** The new session's id. */
@@ -80,6 +82,7 @@ export class SessionStarter {
     const stopped = await this.sessions.stop(manager, id);
     if (stopped) {
       await this.targets.release(manager, id);
+      await this.ended.publish(manager, id);
       await this.record.changed(manager, actor, { id, action: 'trace_session.stop' });
     }
     return stopped !== null;

@@ -11,6 +11,7 @@ import { dns } from './0031-dns.js';
 import { recordCounts } from './0032-record-counts.js';
 import { schedules } from './0040-schedules.js';
 import { storedIn } from './0041-stored-in.js';
+import { webhookEvents } from './0070-webhook-events.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -26,4 +27,5 @@ export const MIGRATIONS: readonly Migration[] = [
   recordCounts,
   schedules,
   storedIn,
+  webhookEvents,
 ];
