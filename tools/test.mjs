@@ -7,7 +7,7 @@ import { Interrupted } from './lib/failure.mjs';
 import { whatKeepsFromTracing } from './lib/host.mjs';
 import { runAttached } from './lib/run-attached.mjs';
 import { say } from './lib/run-step.mjs';
-import { sum, tallyLine, tallyOfVitest } from './lib/tally.mjs';
+import { failuresOfVitest, sum, tallyLine, tallyOfVitest } from './lib/tally.mjs';
 import { buildDirectory, root } from './lib/workspace.mjs';
 
 const HELP = `Usage: npm test [-- VITEST-OPTIONS]
@@ -96,7 +96,11 @@ async function vitest(name, args) {
     ...['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
     ...args,
   ]);
-  return tallyOfVitest(report, code === 0);
+  const tally = tallyOfVitest(report, code === 0);
+  const failures = join(results, `${name}.failures`);
+  rmSync(failures, { force: true });
+  if (tally.failed > 0) writeFileSync(failures, `${failuresOfVitest(report).join('\n\n')}\n`);
+  return tally;
 }
 
 /**
