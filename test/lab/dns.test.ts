@@ -1,6 +1,7 @@
 import { describe, test } from 'vitest';
 import { DnsReflector } from './dns-reflector.ts';
 import { runDnsperf } from './dnsperf.ts';
+import { datagramDrops } from './kernel-account.ts';
 import { type Family, Lab, labUnavailable } from './lab.ts';
 import { dig, glibcLookup } from './stub-resolvers.ts';
 
@@ -178,9 +179,7 @@ describe.skipIf(labUnavailable())('DNS in the network lab', { concurrent: true }
     });
     await client.done();
     await expect.poll(async () => (await lab.relay.packets()).length).toBe(50);
-    // The last column of /proc/net/udp: datagrams dropped at the socket.
-    const sockets = await lab.run('b', 'cat', '/proc/net/udp');
-    const drops = Number(/:0035 .*\s(\d+)\s*$/m.exec(sockets)?.[1]);
+    const drops = await datagramDrops(lab.relay.namespace('b').path, 53);
     expect(drops).toBeGreaterThan(0);
     server.resume();
     await server.untilQueries(50 - drops);

@@ -161,6 +161,15 @@ export class Server implements AsyncDisposable {
     return this.accepted;
   }
 
+  /** Accepts nothing any more, so that what comes fills its accept queue. */
+  suspend(): void {
+    process.kill(this.pid, 'SIGSTOP');
+  }
+
+  resume(): void {
+    process.kill(this.pid, 'SIGCONT');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process[Symbol.asyncDispose]();
   }

@@ -4,8 +4,9 @@ import { DnsClient, type DnsClientOptions } from './dns-client.ts';
 import { DnsServer, type DnsServerOptions } from './dns-server.ts';
 import { Dnsmasq } from './dnsmasq.ts';
 import { Client, type ClientOptions, Server, type ServerOptions } from './endpoint.ts';
-import { Relay, type Side } from './relay.ts';
-import { buildLabTools, runInNamespace } from './tools.ts';
+import { kernelCounters, type ListeningSocket, listeningSockets } from './kernel-account.ts';
+import { Relay, type Side, type SocketAddress } from './relay.ts';
+import { buildLabTools, runInNamespace, synFloodFile } from './tools.ts';
 
 export type Family = 'ipv4' | 'ipv6';
 
@@ -137,6 +138,26 @@ export class Lab implements AsyncDisposable {
   async dnsmasq(side: Side, family: Family, upstream: string): Promise<Dnsmasq> {
     const address = this.address(side, family);
     return this.#resources.use(await Dnsmasq.start(this.relay.namespace(side).path, { address, upstream }));
+  }
+
+  /** SYNs to an address of side b from as many addresses that nobody has, at most 100: each stays half open. */
+  async floodSyns(destination: SocketAddress, count: number): Promise<void> {
+    const family = destination.address.includes(':') ? 'ipv6' : 'ipv4';
+    const { address, port } = destination;
+    await this.run('a', synFloodFile, this.#host(family, 100), address, String(port), String(count));
+  }
+
+  /** What a side's kernel says of one of its listening sockets. */
+  async listeningSocket(side: Side, { address, port }: SocketAddress): Promise<ListeningSocket> {
+    const sockets = await listeningSockets(this.relay.namespace(side).path);
+    const found = sockets.find((socket) => socket.address === address && socket.port === port);
+    if (!found) throw new Error(`nothing listens at ${address} port ${port}`);
+    return found;
+  }
+
+  /** What a side's kernel counted since the lab was made, by nstat's names. */
+  async counters(side: Side): Promise<Readonly<Record<string, number>>> {
+    return await kernelCounters(this.relay.namespace(side).path);
   }
 
   /** Captures one side's TCP and UDP packets from now on. */

@@ -10,6 +10,7 @@ export const endpointFile = join(folder, '.build/endpoint');
 export const dnsServerFile = join(folder, '.build/dns-server');
 export const dnsClientFile = join(folder, '.build/dns-client');
 export const dnsReflectorFile = join(folder, '.build/dns-reflector');
+export const synFloodFile = join(folder, '.build/syn-flood');
 
 let built: Promise<unknown> | undefined;
 

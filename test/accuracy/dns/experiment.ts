@@ -1,5 +1,6 @@
 import type { AskedQuery, ReceivedMessage } from '../../lab/dns-client.js';
 import type { DnsServer } from '../../lab/dns-server.js';
+import { datagramDrops } from '../../lab/kernel-account.js';
 import { type Family, Lab } from '../../lab/lab.js';
 import type { RelayedPacket, Side } from '../../lab/relay.js';
 import { dig, type GlibcLookup, glibcLookup } from '../../lab/stub-resolvers.js';
@@ -103,13 +104,6 @@ function packetsAt(side: Side, packets: readonly RelayedPacket[]): number {
   return packets.filter(({ from, sentUs }) => from === side || sentUs !== undefined).length;
 }
 
-async function receiveQueueDrops(lab: Lab, family: Family): Promise<number> {
-  const sockets = await lab.run('b', 'cat', family === 'ipv4' ? '/proc/net/udp' : '/proc/net/udp6');
-  // The local port in hexadecimal; the count of drops is the last column.
-  const drops = [...sockets.matchAll(/^\s*\d+: \w+:0035 .*\s(\d+)\s*$/gm)].map(([, count]) => Number(count));
-  return drops.reduce((sum, count) => sum + count, 0);
-}
-
 /** Resolves once every query and every answer has crossed the wire. */
 async function untilAllSent(lab: Lab, testCase: DnsCase, server: DnsServer): Promise<void> {
   const queries = testCase.queries.filter(({ transport }) => transport === 'udp').length * testCase.names;
@@ -162,7 +156,7 @@ export async function runDnsExperiment(
   await untilAllSent(lab, testCase, server);
 
   const packets = await lab.relay.packets();
-  const drops = testCase.suspended ? await receiveQueueDrops(lab, family) : 0;
+  const drops = testCase.suspended ? await datagramDrops(lab.relay.namespace('b').path, 53) : 0;
   const [a, b] = await Promise.all([
     captureA.dnsMessages(packetsAt('a', packets)),
     captureB.dnsMessages(packetsAt('b', packets)),
