@@ -6,7 +6,7 @@ import { MetricsRegistry } from '../metrics/metrics-registry.js';
 import { PartitionService } from './partition.service.js';
 import { PartitionStore } from './partition.store.js';
 import { partitionName } from './partition-name.js';
-import { RECORD_TABLES, type RecordTable } from './record-table.js';
+import { PARTITIONED_TABLES, type PartitionedTable } from './record-table.js';
 
 const database = await createTestDatabase();
 const pool = createDatabasePool({
@@ -30,9 +30,9 @@ const service = () =>
     Configuration.fromEnvironment({ DATABASE_URL: database.url, SYNSCOPE_RECORD_RETENTION: '24h' }),
     new MetricsRegistry(),
   );
-const hours = async (table: RecordTable = 'handshake') =>
+const hours = async (table: PartitionedTable = 'handshake') =>
   (await store.list(table)).map((partition) => partition.hour);
-const hoursOfAll = async () => Promise.all(RECORD_TABLES.map(hours));
+const hoursOfAll = async () => Promise.all(PARTITIONED_TABLES.map(hours));
 
 async function insert(observedAt: string): Promise<void> {
   await pool.query(
@@ -43,7 +43,7 @@ async function insert(observedAt: string): Promise<void> {
 }
 
 beforeEach(async () => {
-  for (const table of RECORD_TABLES) {
+  for (const table of PARTITIONED_TABLES) {
     for (const { name } of await store.list(table)) await pool.query(`DROP TABLE ${name}`);
   }
 });
@@ -52,10 +52,10 @@ describe('partitions', () => {
   it('are made ahead of the hours to come for every kind of record', async () => {
     await service().maintain(now);
     const ahead = [hour, hour + 1, hour + 2, hour + 3];
-    expect(await hoursOfAll()).toEqual(RECORD_TABLES.map(() => ahead));
+    expect(await hoursOfAll()).toEqual(PARTITIONED_TABLES.map(() => ahead));
   });
 
-  it.each(RECORD_TABLES)(
+  it.each(PARTITIONED_TABLES)(
     'of %s have the indexes of their table, and no vacuum after inserts',
     async (table) => {
       await store.create(table, [hour]);
@@ -73,25 +73,26 @@ describe('partitions', () => {
 
   it('are made once when several replicas make them at the same time', async () => {
     await Promise.all([service().maintain(now), service().maintain(now), service().maintain(now)]);
-    expect((await hoursOfAll()).map(({ length }) => length)).toEqual([4, 4, 4, 4]);
+    expect((await hoursOfAll()).map(({ length }) => length)).toEqual(PARTITIONED_TABLES.map(() => 4));
   });
 
   it('of an old hour are made on demand, for the kind that has records then', async () => {
     const partitions = service();
     await partitions.ensure('handshake', [hour - 5, hour - 5]);
     await insert(new Date(now - 5 * HOUR_MS).toISOString());
-    expect(await hoursOfAll()).toEqual([[hour - 5], [], [], []]);
+    expect(await hoursOfAll()).toEqual([[hour - 5], [], [], [], []]);
     await partitions.ensure('dns_query', [hour - 5]);
-    expect(await hoursOfAll()).toEqual([[hour - 5], [hour - 5], [], []]);
+    expect(await hoursOfAll()).toEqual([[hour - 5], [hour - 5], [], [], []]);
   });
 
   it('are dropped when retention is over, with everything in them, and the others are kept', async () => {
-    for (const table of RECORD_TABLES) await store.create(table, [hour - 30, hour - 26, hour - 25, hour - 1]);
+    for (const table of PARTITIONED_TABLES)
+      await store.create(table, [hour - 30, hour - 26, hour - 25, hour - 1]);
     await insert(new Date((hour - 30) * HOUR_MS).toISOString());
     await service().maintain(now);
     const kept = [hour - 25, hour - 1, hour, hour + 1, hour + 2, hour + 3];
-    expect(await hoursOfAll()).toEqual(RECORD_TABLES.map(() => kept));
-    for (const table of RECORD_TABLES) {
+    expect(await hoursOfAll()).toEqual(PARTITIONED_TABLES.map(() => kept));
+    for (const table of PARTITIONED_TABLES) {
       const { rows } = await pool.query('SELECT to_regclass($1) AS left', [partitionName(table, hour - 30)]);
       expect(rows).toEqual([{ left: null }]);
     }
@@ -127,7 +128,7 @@ describe('partitions', () => {
 
   it('have their new blocks known to the time index after a summary', async () => {
     const partitions = service();
-    for (const table of RECORD_TABLES) await partitions.ensure(table, [hour]);
+    for (const table of PARTITIONED_TABLES) await partitions.ensure(table, [hour]);
     await insert(new Date(now).toISOString());
     await partitions.summarize();
     await partitions.summarize();

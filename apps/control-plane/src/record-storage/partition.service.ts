@@ -5,7 +5,7 @@ import { isDatabaseUnavailable } from '../database/database-unavailable.js';
 import { MetricsRegistry } from '../metrics/metrics-registry.js';
 import { PartitionStore } from './partition.store.js';
 import { hourAt } from './partition-name.js';
-import { RECORD_TABLES, type RecordTable } from './record-table.js';
+import { PARTITIONED_TABLES, type PartitionedTable } from './record-table.js';
 
 const HOURS_AHEAD = 3;
 /** Drops what retention no longer keeps, and makes partitions ahead. */
@@ -60,7 +60,7 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
   }
 
   /** Resolves once every one of these hours has its partition in a table. Hours count from the Unix epoch. */
-  async ensure(table: RecordTable, hours: Iterable<number>): Promise<void> {
+  async ensure(table: PartitionedTable, hours: Iterable<number>): Promise<void> {
     const missing: number[] = [];
     for (const hour of hours) {
       this.written[table].add(hour);
@@ -72,7 +72,7 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
 
   /** To be called when a write found a partition gone that was thought to be there. */
   forget(): void {
-    for (const table of RECORD_TABLES) this.known[table].clear();
+    for (const table of PARTITIONED_TABLES) this.known[table].clear();
   }
 
   /** Makes partitions ahead, drops those that retention no longer keeps, and trims the ledger with them. */
@@ -80,7 +80,7 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
     await this.makeAhead(nowMs);
     // One hour more than promised: what was let in a moment before the end must still find its partition.
     const earliest = hourAt(this.earliestUs(nowMs) / 1_000) - 1;
-    for (const table of RECORD_TABLES) {
+    for (const table of PARTITIONED_TABLES) {
       for (const hour of this.known[table]) if (hour < earliest) this.known[table].delete(hour);
       const dropped = await this.store.dropBefore(table, earliest);
       if (dropped && dropped.length > 0)
@@ -93,7 +93,7 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
   }
 
   async summarize(): Promise<void> {
-    for (const table of RECORD_TABLES) {
+    for (const table of PARTITIONED_TABLES) {
       const hours = [...this.written[table]];
       this.written[table].clear();
       if (hours.length > 0) await this.store.summarize(table, hours);
@@ -103,10 +103,10 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
   private async makeAhead(nowMs: number): Promise<void> {
     const present = hourAt(nowMs);
     const hours = Array.from({ length: HOURS_AHEAD + 1 }, (_, ahead) => present + ahead);
-    for (const table of RECORD_TABLES) await this.create(table, hours);
+    for (const table of PARTITIONED_TABLES) await this.create(table, hours);
   }
 
-  private async create(table: RecordTable, hours: readonly number[]): Promise<number> {
+  private async create(table: PartitionedTable, hours: readonly number[]): Promise<number> {
     const made = await this.store.create(table, hours);
     for (const hour of hours) this.known[table].add(hour);
     return made;
@@ -127,11 +127,12 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
   }
 }
 
-function hoursByTable(): Readonly<Record<RecordTable, Set<number>>> {
+function hoursByTable(): Readonly<Record<PartitionedTable, Set<number>>> {
   return {
     handshake: new Set(),
     dns_query: new Set(),
     name_lookup: new Set(),
     receive_queue_drop: new Set(),
+    handshake_pair: new Set(),
   };
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { PoolClient } from 'pg';
 import { DatabasePool } from '../database/database-pool.js';
 import { hourOfPartition, partitionName, startOfHour } from './partition-name.js';
-import type { RecordTable } from './record-table.js';
+import type { PartitionedTable } from './record-table.js';
 
 /** Postgres detaches when everybody who might still read the partition is done; what does not finish in time is finished later. */
 const DETACH_TIMEOUT_MS = 10_000;
@@ -25,7 +25,7 @@ export class PartitionStore {
   constructor(private readonly pool: DatabasePool) {}
 
   /** Makes the partitions of these hours that are not there yet; answers how many it made. */
-  async create(table: RecordTable, hours: readonly number[]): Promise<number> {
+  async create(table: PartitionedTable, hours: readonly number[]): Promise<number> {
     const client = await this.pool.connect();
     let failure: Error | undefined;
     try {
@@ -50,7 +50,7 @@ export class PartitionStore {
    * Made as a table of its own and then attached: CREATE TABLE … PARTITION OF would lock the parent against everybody.
    * Rows are never updated or deleted, so vacuuming them after inserts writes as much WAL as the rows did, for nothing.
    */
-  async #createOne(client: PoolClient, table: RecordTable, hour: number): Promise<void> {
+  async #createOne(client: PoolClient, table: PartitionedTable, hour: number): Promise<void> {
     const name = partitionName(table, hour);
     await client.query(`
       CREATE TABLE IF NOT EXISTS ${name} (LIKE ${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)
@@ -59,7 +59,7 @@ export class PartitionStore {
         FOR VALUES FROM ('${startOfHour(hour)}') TO ('${startOfHour(hour + 1)}')`);
   }
 
-  async list(table: RecordTable): Promise<Partition[]> {
+  async list(table: PartitionedTable): Promise<Partition[]> {
     const client = await this.pool.connect();
     try {
       return await this.#list(client, table);
@@ -68,7 +68,7 @@ export class PartitionStore {
     }
   }
 
-  async #list(client: PoolClient, table: RecordTable): Promise<Partition[]> {
+  async #list(client: PoolClient, table: PartitionedTable): Promise<Partition[]> {
     const { rows } = await client.query<{ name: string; pending: boolean }>(
       `SELECT child.relname AS name, link.inhdetachpending AS pending
          FROM pg_inherits link JOIN pg_class child ON child.oid = link.inhrelid
@@ -85,7 +85,7 @@ export class PartitionStore {
    * Drops the partitions that end at or before this hour; answers their names. Only one replica at a time: null if another is at it.
    * What an interrupted run left detached is dropped too.
    */
-  async dropBefore(table: RecordTable, hour: number): Promise<string[] | null> {
+  async dropBefore(table: PartitionedTable, hour: number): Promise<string[] | null> {
     return this.#alone(async (client) => {
       const old = (await this.#list(client, table)).filter((partition) => partition.hour < hour);
       for (const { name, detachPending } of old) {
@@ -99,7 +99,7 @@ export class PartitionStore {
     });
   }
 
-  async #detached(client: PoolClient, table: RecordTable, beforeHour: number): Promise<string[]> {
+  async #detached(client: PoolClient, table: PartitionedTable, beforeHour: number): Promise<string[]> {
     const { rows } = await client.query<{ name: string }>(
       `SELECT relname AS name FROM pg_class
         WHERE relkind = 'r' AND NOT relispartition
@@ -112,7 +112,7 @@ export class PartitionStore {
   }
 
   /** Lets the time index know of the blocks written since the last time; without it they are all read by every query. */
-  async summarize(table: RecordTable, hours: readonly number[]): Promise<void> {
+  async summarize(table: PartitionedTable, hours: readonly number[]): Promise<void> {
     await this.#alone(async (client) => {
       for (const hour of hours) {
         await client.query(

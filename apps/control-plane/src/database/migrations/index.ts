@@ -11,6 +11,7 @@ import { dns } from './0031-dns.js';
 import { recordCounts } from './0032-record-counts.js';
 import { schedules } from './0040-schedules.js';
 import { storedIn } from './0041-stored-in.js';
+import { handshakePairs } from './0051-handshake-pairs.js';
 import { webhookEvents } from './0070-webhook-events.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
@@ -27,5 +28,6 @@ export const MIGRATIONS: readonly Migration[] = [
   recordCounts,
   schedules,
   storedIn,
+  handshakePairs,
   webhookEvents,
 ];
