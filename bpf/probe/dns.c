@@ -11,12 +11,14 @@
 #include "cost.h"
 #include "../dns.h"
 #include "dns.skel.h"
+#include "dns_drops.h"
 #include "filter.h"
+#include "hooks.h"
 #include "object.h"
 #include "observer.h"
 
 /* Attached in this order. */
-enum hook {
+enum hook_number {
 	HOOK_RECEIVE_QUEUE_DROP,
 	HOOK_LATE_AFTER_CLOSE,
 	HOOK_SWEEP,
@@ -29,39 +31,28 @@ enum hook {
 	HOOK_COUNT,
 };
 
-static const char *const hook_names[HOOK_COUNT] = {
-	[HOOK_RECEIVE_QUEUE_DROP] = "tp_btf/udp_fail_queue_rcv_skb",
-	[HOOK_LATE_AFTER_CLOSE] = "tp_btf/kfree_skb",
-	[HOOK_SWEEP] = "iter/bpf_map_elem",
-	[HOOK_SWEEP_OVERFLOW] = "iter/bpf_map_elem (overflow)",
-	[HOOK_CONNECT4] = "cgroup/connect4",
-	[HOOK_CONNECT6] = "cgroup/connect6",
-	[HOOK_INGRESS] = "cgroup_skb/ingress",
-	[HOOK_EGRESS] = "cgroup_skb/egress",
+static struct hook hooks[HOOK_COUNT] = {
+	[HOOK_RECEIVE_QUEUE_DROP] = {.name = "tp_btf/udp_fail_queue_rcv_skb"},
+	[HOOK_LATE_AFTER_CLOSE] = {.name = "tp_btf/kfree_skb"},
+	[HOOK_SWEEP] = {.name = "iter/bpf_map_elem", .place = HOOK_OVER_ELEMENTS},
+	[HOOK_SWEEP_OVERFLOW] = {.name = "iter/bpf_map_elem (overflow)", .place = HOOK_OVER_ELEMENTS},
+	[HOOK_CONNECT4] = {.name = "cgroup/connect4", .place = HOOK_ON_CGROUP},
+	[HOOK_CONNECT6] = {.name = "cgroup/connect6", .place = HOOK_ON_CGROUP},
+	[HOOK_INGRESS] = {.name = "cgroup_skb/ingress", .place = HOOK_ON_CGROUP},
+	[HOOK_EGRESS] = {.name = "cgroup_skb/egress", .place = HOOK_ON_CGROUP},
 };
 
 static const struct environment *environment;
 static struct dns_bpf *skeleton;
 static struct ring_buffer *ring;
-static struct bpf_program *programs[HOOK_COUNT];
-static struct bpf_link *links[HOOK_COUNT];
 static bool attached;
-/* When the period of drops under way began. */
-static __u64 period_began_ns;
 /* Counted by objects that are unloaded since. */
 static struct counters earlier;
 
-/* Why a hook, or all of them, cannot be had; empty = it can. */
+/* Why nothing of it can be had; empty = it can. */
 static char unavailable[512];
-static char hook_unavailable[HOOK_COUNT][256];
 
 /* ── Load ───────────────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-static void without_hook(enum hook hook, const char *reason)
-{
-	snprintf(hook_unavailable[hook], sizeof(hook_unavailable[hook]), "%s", reason);
-	bpf_program__set_autoload(programs[hook], false);
-}
 
 /* The value of an enumerator of this kernel; −1 if it has none. */
 static int kernel_enumerator(const char *type, const char *name)
@@ -84,19 +75,19 @@ static void choose_programs(void)
 {
 	int no_socket = kernel_enumerator("skb_drop_reason", "SKB_DROP_REASON_NO_SOCKET");
 
-	programs[HOOK_RECEIVE_QUEUE_DROP] = skeleton->progs.dns_receive_queue_drop;
-	programs[HOOK_LATE_AFTER_CLOSE] = skeleton->progs.dns_late_after_close;
-	programs[HOOK_SWEEP] = skeleton->progs.dns_sweep;
-	programs[HOOK_SWEEP_OVERFLOW] = skeleton->progs.dns_sweep_overflow;
-	programs[HOOK_CONNECT4] = skeleton->progs.dns_connect4;
-	programs[HOOK_CONNECT6] = skeleton->progs.dns_connect6;
-	programs[HOOK_INGRESS] = skeleton->progs.dns_ingress;
-	programs[HOOK_EGRESS] = skeleton->progs.dns_egress;
-	*hook_unavailable[HOOK_RECEIVE_QUEUE_DROP] = *hook_unavailable[HOOK_LATE_AFTER_CLOSE] = 0;
-	if (libbpf_find_vmlinux_btf_id("udp_fail_queue_rcv_skb", BPF_TRACE_RAW_TP) < 0)
-		without_hook(HOOK_RECEIVE_QUEUE_DROP, "this kernel has no tracepoint udp:udp_fail_queue_rcv_skb");
+	hooks[HOOK_RECEIVE_QUEUE_DROP].program = skeleton->progs.dns_receive_queue_drop;
+	hooks[HOOK_LATE_AFTER_CLOSE].program = skeleton->progs.dns_late_after_close;
+	hooks[HOOK_SWEEP].program = skeleton->progs.dns_sweep;
+	hooks[HOOK_SWEEP].elements = skeleton->maps.queries;
+	hooks[HOOK_SWEEP_OVERFLOW].program = skeleton->progs.dns_sweep_overflow;
+	hooks[HOOK_SWEEP_OVERFLOW].elements = skeleton->maps.queries_overflow;
+	hooks[HOOK_CONNECT4].program = skeleton->progs.dns_connect4;
+	hooks[HOOK_CONNECT6].program = skeleton->progs.dns_connect6;
+	hooks[HOOK_INGRESS].program = skeleton->progs.dns_ingress;
+	hooks[HOOK_EGRESS].program = skeleton->progs.dns_egress;
+	hook_needs_tracepoint(&hooks[HOOK_RECEIVE_QUEUE_DROP], "udp:udp_fail_queue_rcv_skb");
 	if (no_socket < 0)
-		without_hook(HOOK_LATE_AFTER_CLOSE, "this kernel does not say why it drops packets (it needs 5.17)");
+		hook_leave_out(&hooks[HOOK_LATE_AFTER_CLOSE], "this kernel does not say why it drops packets (it needs 5.17)");
 	else
 		skeleton->rodata->reason_no_socket = no_socket;
 }
@@ -182,9 +173,9 @@ static void load(const struct environment *found)
 		output_diagnostic("error", "dns_unavailable", "%s", unavailable);
 }
 
-static const char *reason_without(enum hook hook)
+static const char *reason_without(enum hook_number hook)
 {
-	return *unavailable ? unavailable : hook_unavailable[hook];
+	return *unavailable ? unavailable : hooks[hook].unavailable;
 }
 
 static void capabilities(struct json *json)
@@ -197,47 +188,15 @@ static void capabilities(struct json *json)
 
 /* ── Attach ─────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static struct bpf_link *attach_hook(enum hook hook)
-{
-	switch (hook) {
-	case HOOK_SWEEP:
-		return object_attach_to_elements(programs[hook], skeleton->maps.queries);
-	case HOOK_SWEEP_OVERFLOW:
-		return object_attach_to_elements(programs[hook], skeleton->maps.queries_overflow);
-	case HOOK_RECEIVE_QUEUE_DROP:
-	case HOOK_LATE_AFTER_CLOSE:
-		return bpf_program__attach(programs[hook]);
-	default:
-		return bpf_program__attach_cgroup(programs[hook], environment->cgroup_descriptor);
-	}
-}
-
-static void detach(int hook)
-{
-	bpf_link__destroy(links[hook]);
-	links[hook] = NULL;
-}
-
 /* All or nothing. Returns NULL or what failed. */
 static const char *attach(void)
 {
-	static char complaint[600];
+	const char *wrong = hooks_attach(hooks, HOOK_COUNT, HOOKS_ALL, environment->cgroup_descriptor);
 
-	object_forget_complaint();
-	for (int hook = 0; hook < HOOK_COUNT; hook++) {
-		if (*hook_unavailable[hook])
-			continue;
-		links[hook] = attach_hook((enum hook)hook);
-		if (links[hook])
-			continue;
-		snprintf(complaint, sizeof(complaint), "cannot attach %s: %s (%s)", hook_names[hook], strerror(errno), object_complaint());
-		while (hook--)
-			detach(hook);
-		return complaint;
-	}
-	attached = true;
-	period_began_ns = clock_monotonic_ns();
-	return NULL;
+	attached = !wrong;
+	if (attached)
+		dns_drops_begin();
+	return wrong;
 }
 
 static void consume(void)
@@ -255,65 +214,10 @@ static void run_sweep(bool all)
 	skeleton->bss->sweep_all = all;
 	do {
 		skeleton->bss->sweep_again = false;
-		object_run_iterator(links[HOOK_SWEEP], SWEEPING);
-		object_run_iterator(links[HOOK_SWEEP_OVERFLOW], SWEEPING);
+		object_run_iterator(hooks[HOOK_SWEEP].link, SWEEPING);
+		object_run_iterator(hooks[HOOK_SWEEP_OVERFLOW].link, SWEEPING);
 		consume();
 	} while (skeleton->bss->sweep_again);
-}
-
-static __u64 slots_of_port(__u16 port, __u32 generation)
-{
-	struct value_key key = {.generation = generation, .value = port, .criterion = CRITERION_DNS_PORT};
-	__u64 slots = 0;
-
-	bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.value_slots), &key, &slots);
-	return slots;
-}
-
-/* The sessions that ask for what the socket serves. */
-static __u64 slots_of_drop(const struct receive_queue_drop_record *record, const struct filter *filter)
-{
-	/* A client's socket is connected to a port that is watched; which one, is not kept. */
-	if (record->side == SIDE_CLIENT)
-		return filter->end_slots[SIDE_CLIENT];
-	return filter->end_slots[SIDE_RESOLVER] & slots_of_port(record->local_port, skeleton->bss->active_generation & 1);
-}
-
-static void report_drop(const struct drop_value *value, __u32 cause)
-{
-	const struct filter *filter = &skeleton->bss->filters[skeleton->bss->active_generation & 1];
-	struct receive_queue_drop_record record = value->record;
-
-	record.observed_ns = clock_monotonic_ns();
-	record.interval_ns = record.observed_ns - period_began_ns;
-	record.drops = value->drops;
-	record.cause = (__u8)cause;
-	record.revision = filter->revision;
-	record.slots = slots_of_drop(&record, filter);
-	if (record.slots)
-		output_record(FRAME_RECEIVE_QUEUE_DROPS, &record, sizeof(record));
-}
-
-/* Ends the period under way. */
-static void report_drops(void)
-{
-	int map = bpf_map__fd(skeleton->maps.drops);
-	__u32 period = skeleton->bss->drop_period;
-	struct drop_key key, next;
-	struct drop_value value;
-	bool more;
-
-	skeleton->bss->drop_period = period ^ 1;
-	/* A deleted cursor makes get_next_key begin again, so the walk steps ahead before it deletes. */
-	for (more = !bpf_map_get_next_key(map, NULL, &next); more;) {
-		key = next;
-		more = !bpf_map_get_next_key(map, &key, &next);
-		if (key.period != period || bpf_map_lookup_elem(map, &key, &value))
-			continue;
-		report_drop(&value, key.cause);
-		bpf_map_delete_elem(map, &key);
-	}
-	period_began_ns = clock_monotonic_ns();
 }
 
 static void add_counters(struct counters *sum, const struct counters *more)
@@ -328,19 +232,19 @@ static void add_counters(struct counters *sum, const struct counters *more)
 /* New queries stop coming first; then what is under way is reported or counted, still by the old filter. */
 static void detach_and_settle(void)
 {
+	struct bpf_program *programs[HOOK_COUNT];
 	struct counters counters;
 
-	detach(HOOK_EGRESS);
-	detach(HOOK_INGRESS);
+	hook_detach(&hooks[HOOK_EGRESS]);
+	hook_detach(&hooks[HOOK_INGRESS]);
 	run_sweep(true);
-	report_drops();
-	for (int hook = 0; hook < HOOK_COUNT; hook++)
-		detach(hook);
+	dns_drops_report(skeleton);
+	hooks_detach(hooks, HOOK_COUNT, HOOKS_ALL);
 	consume();
 	counters = object_counters(skeleton->maps.counts);
 	add_counters(&earlier, &counters);
 	attached = false;
-	cost_unloading(programs, HOOK_COUNT);
+	cost_unloading(programs, hooks_programs(hooks, HOOK_COUNT, programs, HOOK_COUNT));
 	unload();
 }
 
@@ -381,7 +285,7 @@ static const char *apply(const struct slots *slots)
 
 	if (error)
 		memset(filter, 0, sizeof(*filter));
-	skeleton->bss->usual_port_slots[next] = slots_of_port(DNS_PORT, next);
+	skeleton->bss->usual_port_slots[next] = dns_slots_of_port(skeleton, DNS_PORT, next);
 	__atomic_store_n(&skeleton->bss->active_generation, next, __ATOMIC_SEQ_CST);
 	watch_ports(slots);
 	filter_remove(&maps, current);
@@ -416,9 +320,7 @@ static bool is_attached(void)
 
 static void append_hooks(struct json *json)
 {
-	for (int hook = 0; hook < HOOK_COUNT; hook++)
-		if (links[hook])
-			json_format(json, "\"%s\",", hook_names[hook]);
+	hooks_append_names(hooks, HOOK_COUNT, json);
 }
 
 /* ── Run ────────────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -426,7 +328,7 @@ static void append_hooks(struct json *json)
 static void sweep(void)
 {
 	run_sweep(false);
-	report_drops();
+	dns_drops_report(skeleton);
 }
 
 static void append_stats(struct json *json)
@@ -443,13 +345,9 @@ static void append_stats(struct json *json)
 		    counters.unsolicited);
 }
 
-static size_t loaded_programs(struct bpf_program *loaded[], size_t room)
+static size_t loaded_programs(struct bpf_program *programs[], size_t room)
 {
-	size_t count = 0;
-
-	for (int hook = 0; skeleton && hook < HOOK_COUNT && count < room; hook++)
-		loaded[count++] = programs[hook];
-	return count;
+	return skeleton ? hooks_programs(hooks, HOOK_COUNT, programs, room) : 0;
 }
 
 static void end(void)

@@ -8,11 +8,12 @@
 #include "cost.h"
 #include "filter.h"
 #include "handshake.skel.h"
+#include "hooks.h"
 #include "object.h"
 #include "observer.h"
 
 /* Attached in this order. */
-enum hook {
+enum hook_number {
 	HOOK_RETRANSMIT_SYNACK,
 	HOOK_KFREE_SKB,
 	HOOK_RECEIVE_RESET,
@@ -25,57 +26,50 @@ enum hook {
 	HOOK_COUNT,
 };
 
-static const char *const hook_names[HOOK_COUNT] = {
-	[HOOK_SOCKOPS] = "cgroup_sockops",
-	[HOOK_RETRANSMIT_SYNACK] = "tp_btf/tcp_retransmit_synack",
-	[HOOK_KFREE_SKB] = "tp_btf/kfree_skb",
-	[HOOK_RECEIVE_RESET] = "tp_btf/tcp_receive_reset",
-	[HOOK_EXIT_ACCEPT] = "tracepoint/syscalls/sys_exit_accept",
-	[HOOK_EXIT_ACCEPT4] = "tracepoint/syscalls/sys_exit_accept4",
-	[HOOK_SWEEP] = "iter/bpf_map_elem",
-	[HOOK_SWEEP_OVERFLOW] = "iter/bpf_map_elem (overflow)",
+static struct hook hooks[HOOK_COUNT] = {
+	[HOOK_RETRANSMIT_SYNACK] = {.name = "tp_btf/tcp_retransmit_synack"},
+	[HOOK_KFREE_SKB] = {.name = "tp_btf/kfree_skb"},
+	[HOOK_RECEIVE_RESET] = {.name = "tp_btf/tcp_receive_reset"},
+	[HOOK_EXIT_ACCEPT] = {.name = "tracepoint/syscalls/sys_exit_accept"},
+	[HOOK_EXIT_ACCEPT4] = {.name = "tracepoint/syscalls/sys_exit_accept4"},
+	[HOOK_SWEEP] = {.name = "iter/bpf_map_elem", .place = HOOK_OVER_ELEMENTS},
+	[HOOK_SWEEP_OVERFLOW] = {.name = "iter/bpf_map_elem (overflow)", .place = HOOK_OVER_ELEMENTS},
+	[HOOK_SOCKOPS] = {.name = "cgroup_sockops", .place = HOOK_ON_CGROUP},
 };
+/* Sessions of clients alone do without the others: two of these tracepoints make every system call of the host take a detour. */
+#define HOOKS_OF_CLIENTS HOOK_BIT(HOOK_SOCKOPS)
+#define HOOKS_OF_SERVERS (HOOKS_ALL & ~HOOKS_OF_CLIENTS)
 
 static const struct environment *environment;
 static struct handshake_bpf *skeleton;
 static struct ring_buffer *ring;
-static struct bpf_program *programs[HOOK_COUNT];
-static struct bpf_link *links[HOOK_COUNT];
 static bool attached;
 /* The hooks of the server's side are among those attached. */
 static bool serving;
 
-/* Why a hook, or all of them, cannot be had; empty = it can. */
+/* Why nothing of it can be had; empty = it can. */
 static char unavailable[512];
-static char hook_unavailable[HOOK_COUNT][256];
 
 /* ── Load ───────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void without_hook(enum hook hook, const char *reason)
-{
-	snprintf(hook_unavailable[hook], sizeof(hook_unavailable[hook]), "%s", reason);
-	bpf_program__set_autoload(programs[hook], false);
-}
-
 static void choose_programs(void)
 {
-	programs[HOOK_SOCKOPS] = skeleton->progs.handshake_sockops;
-	programs[HOOK_RETRANSMIT_SYNACK] = skeleton->progs.handshake_retransmit_synack;
-	programs[HOOK_KFREE_SKB] = skeleton->progs.handshake_kfree_skb;
-	programs[HOOK_RECEIVE_RESET] = skeleton->progs.handshake_receive_reset;
-	programs[HOOK_EXIT_ACCEPT] = skeleton->progs.handshake_exit_accept;
-	programs[HOOK_EXIT_ACCEPT4] = skeleton->progs.handshake_exit_accept4;
-	programs[HOOK_SWEEP] = skeleton->progs.handshake_sweep;
-	programs[HOOK_SWEEP_OVERFLOW] = skeleton->progs.handshake_sweep;
-	if (libbpf_find_vmlinux_btf_id("tcp_retransmit_synack", BPF_TRACE_RAW_TP) < 0)
-		without_hook(HOOK_RETRANSMIT_SYNACK, "this kernel has no tracepoint tcp:tcp_retransmit_synack");
-	if (libbpf_find_vmlinux_btf_id("kfree_skb", BPF_TRACE_RAW_TP) < 0)
-		without_hook(HOOK_KFREE_SKB, "this kernel has no tracepoint skb:kfree_skb");
-	if (libbpf_find_vmlinux_btf_id("tcp_receive_reset", BPF_TRACE_RAW_TP) < 0)
-		without_hook(HOOK_RECEIVE_RESET, "this kernel has no tracepoint tcp:tcp_receive_reset");
+	hooks[HOOK_SOCKOPS].program = skeleton->progs.handshake_sockops;
+	hooks[HOOK_RETRANSMIT_SYNACK].program = skeleton->progs.handshake_retransmit_synack;
+	hooks[HOOK_KFREE_SKB].program = skeleton->progs.handshake_kfree_skb;
+	hooks[HOOK_RECEIVE_RESET].program = skeleton->progs.handshake_receive_reset;
+	hooks[HOOK_EXIT_ACCEPT].program = skeleton->progs.handshake_exit_accept;
+	hooks[HOOK_EXIT_ACCEPT4].program = skeleton->progs.handshake_exit_accept4;
+	hooks[HOOK_SWEEP].program = skeleton->progs.handshake_sweep;
+	hooks[HOOK_SWEEP].elements = skeleton->maps.pendings;
+	hooks[HOOK_SWEEP_OVERFLOW].program = skeleton->progs.handshake_sweep;
+	hooks[HOOK_SWEEP_OVERFLOW].elements = skeleton->maps.pendings_overflow;
+	hook_needs_tracepoint(&hooks[HOOK_RETRANSMIT_SYNACK], "tcp:tcp_retransmit_synack");
+	hook_needs_tracepoint(&hooks[HOOK_KFREE_SKB], "skb:kfree_skb");
+	hook_needs_tracepoint(&hooks[HOOK_RECEIVE_RESET], "tcp:tcp_receive_reset");
 	if (*environment->without_tracefs) {
-		without_hook(HOOK_EXIT_ACCEPT, environment->without_tracefs);
-		without_hook(HOOK_EXIT_ACCEPT4, environment->without_tracefs);
+		hook_leave_out(&hooks[HOOK_EXIT_ACCEPT], environment->without_tracefs);
+		hook_leave_out(&hooks[HOOK_EXIT_ACCEPT4], environment->without_tracefs);
 	}
 }
 
@@ -135,9 +129,9 @@ static void load(const struct environment *found)
 	skeleton = NULL;
 }
 
-static const char *reason_without(enum hook hook)
+static const char *reason_without(enum hook_number hook)
 {
-	return skeleton ? hook_unavailable[hook] : unavailable;
+	return skeleton ? hooks[hook].unavailable : unavailable;
 }
 
 static void capabilities(struct json *json)
@@ -151,64 +145,26 @@ static void capabilities(struct json *json)
 
 /* ── Attach ─────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static struct bpf_link *attach_hook(enum hook hook)
-{
-	switch (hook) {
-	case HOOK_SOCKOPS:
-		return bpf_program__attach_cgroup(programs[hook], environment->cgroup_descriptor);
-	case HOOK_SWEEP:
-		return object_attach_to_elements(programs[hook], skeleton->maps.pendings);
-	case HOOK_SWEEP_OVERFLOW:
-		return object_attach_to_elements(programs[hook], skeleton->maps.pendings_overflow);
-	default:
-		return bpf_program__attach(programs[hook]);
-	}
-}
-
-/* Sessions of clients alone do without: two of these tracepoints make every system call of the host take a detour. */
-static bool is_of_server(int hook)
-{
-	return hook != HOOK_SOCKOPS;
-}
-
 static void detach_server(void)
 {
-	for (int hook = 0; hook < HOOK_COUNT; hook++) {
-		if (!is_of_server(hook))
-			continue;
-		bpf_link__destroy(links[hook]);
-		links[hook] = NULL;
-	}
+	hooks_detach(hooks, HOOK_COUNT, HOOKS_OF_SERVERS);
 	serving = false;
 }
 
 static void detach_sockops(void)
 {
-	bpf_link__destroy(links[HOOK_SOCKOPS]);
-	links[HOOK_SOCKOPS] = NULL;
+	hook_detach(&hooks[HOOK_SOCKOPS]);
 	attached = false;
 }
 
 /* Attaches what is missing of what was loaded and is needed; all or nothing. Returns NULL or what failed. */
 static const char *attach(bool servers)
 {
-	static char complaint[600];
+	const char *wrong = hooks_attach(hooks, HOOK_COUNT, servers ? HOOKS_ALL : HOOKS_OF_CLIENTS, environment->cgroup_descriptor);
 
-	object_forget_complaint();
-	for (int hook = 0; hook < HOOK_COUNT; hook++) {
-		if (links[hook] || *hook_unavailable[hook] || (is_of_server(hook) && !servers))
-			continue;
-		links[hook] = attach_hook((enum hook)hook);
-		if (!links[hook]) {
-			snprintf(complaint, sizeof(complaint), "cannot attach %s: %s (%s)", hook_names[hook], strerror(errno), object_complaint());
-			detach_sockops();
-			detach_server();
-			return complaint;
-		}
-	}
-	serving = servers;
-	attached = true;
-	return NULL;
+	attached = !wrong;
+	serving = attached && servers;
+	return wrong;
 }
 
 #define SWEEPING "look through unfinished handshakes"
@@ -217,8 +173,8 @@ static void run_sweep(bool all)
 {
 	skeleton->bss->sweep_now_ns = clock_monotonic_ns();
 	skeleton->bss->sweep_all = all;
-	object_run_iterator(links[HOOK_SWEEP], SWEEPING);
-	object_run_iterator(links[HOOK_SWEEP_OVERFLOW], SWEEPING);
+	object_run_iterator(hooks[HOOK_SWEEP].link, SWEEPING);
+	object_run_iterator(hooks[HOOK_SWEEP_OVERFLOW].link, SWEEPING);
 }
 
 /* Removes and counts the attempts that nobody will see the end of. */
@@ -295,9 +251,7 @@ static bool is_attached(void)
 
 static void append_hooks(struct json *json)
 {
-	for (int hook = 0; hook < HOOK_COUNT; hook++)
-		if (links[hook])
-			json_format(json, "\"%s\",", hook_names[hook]);
+	hooks_append_names(hooks, HOOK_COUNT, json);
 }
 
 /* ── Run ────────────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -324,15 +278,9 @@ static void append_stats(struct json *json)
 	json_format(json, "}");
 }
 
-static size_t loaded_programs(struct bpf_program *loaded[], size_t room)
+static size_t loaded_programs(struct bpf_program *programs[], size_t room)
 {
-	size_t count = 0;
-
-	for (int hook = 0; skeleton && hook < HOOK_COUNT && count < room; hook++)
-		/* One program on two maps is one program. */
-		if (!hook || programs[hook] != programs[hook - 1])
-			loaded[count++] = programs[hook];
-	return count;
+	return skeleton ? hooks_programs(hooks, HOOK_COUNT, programs, room) : 0;
 }
 
 static void end(void)
