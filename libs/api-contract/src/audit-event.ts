@@ -22,9 +22,31 @@ export const auditEventSchema = z
         id: z.string().nullable().meta({ description: 'Null where there is none.' }),
       })
       .meta({ description: 'What it was done to.' }),
+    source: z
+      .strictObject({
+        address: z.string().nullable().meta({
+          description:
+            'Address that the request came from, which is that of a proxy unless SYNSCOPE_TRUSTED_PROXIES names it.',
+          example: '192.0.2.7',
+        }),
+        requestId: z.string().nullable().meta({
+          description: 'The `x-request-id` of the answer; the log has it as `requestId`.',
+        }),
+      })
+      .meta({ description: 'From where. Both are null for what the control plane did by itself.' }),
+    before: z.record(z.string(), z.unknown()).nullable().meta({
+      description:
+        'What was changed or deleted, as it was before. Of a change only what differs; null for a creation.',
+    }),
+    after: z.record(z.string(), z.unknown()).nullable().meta({
+      description:
+        'What was changed or created, as it is since. Of a change only what differs; null for a deletion.',
+    }),
     detail: z
       .record(z.string(), z.unknown())
-      .meta({ description: 'Depends on the action. Never holds a secret.' }),
+      .meta({
+        description: 'What else there is to say; depends on the action. No field of an event holds a secret.',
+      }),
   })
   .meta({ id: 'AuditEvent' });
 export type AuditEvent = z.output<typeof auditEventSchema>;
@@ -39,6 +61,9 @@ export const auditEventListQuerySchema = z.strictObject({
     .optional()
     .meta({ description: 'Exactly this action.', example: 'agent.revoke' }),
   tokenId: identifierSchema.optional(),
+  requestId: identifierSchema
+    .optional()
+    .meta({ description: 'Done by the request with this `x-request-id`.' }),
   resourceId: z.string().max(100).optional().meta({ description: 'Done to what has this id.' }),
 });
 export type AuditEventListQuery = z.output<typeof auditEventListQuerySchema>;

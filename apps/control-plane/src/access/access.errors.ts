@@ -10,3 +10,18 @@ export function unauthenticated(detail: string): ApiError {
 export function forbidden(held: Role, required: Role): ApiError {
   return new ApiError('forbidden', `This needs the role ${required}; the token has the role ${held}`);
 }
+
+/** 403, as the role would be enough. */
+export function outlivesItsMaker(expiresAt: Date): ApiError {
+  return new ApiError(
+    'forbidden',
+    `expiresAt: a token may not outlive the one that makes it, which expires at ${expiresAt.toISOString()}; set an earlier time`,
+  );
+}
+
+export function lastAdminToken(): ApiError {
+  return new ApiError(
+    'last_admin_token',
+    'This is the last admin token that works: without one nobody could make another. Create an admin token first, then delete this one with it',
+  );
+}

@@ -27,7 +27,7 @@ export class AccessGuard implements CanActivate {
     const actor = await this.tokens.authenticate(secret);
     if (!actor) throw unauthenticated('The token is unknown, deleted or expired');
     if (!required || !mayActAs(actor, required)) throw forbidden(actor.role, required ?? 'admin');
-    rememberActor(request, actor);
+    rememberActor(request, { ...actor, source: { address: request.ip, requestId: request.id } });
     return true;
   }
 }

@@ -10,6 +10,16 @@ export interface TokenActor {
   readonly tokenId: string;
   readonly name: string;
   readonly role: Role;
+  /** Null for a token that does not expire. */
+  readonly expiresAt: Date | null;
+  /** Where the request came from. Absent for a token that was looked up without one. */
+  readonly source?: RequestSource;
+}
+
+export interface RequestSource {
+  readonly address: string;
+  /** The `x-request-id` of the answer. */
+  readonly requestId: string;
 }
 
 export interface SystemActor {

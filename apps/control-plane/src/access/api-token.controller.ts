@@ -28,7 +28,8 @@ export class ApiTokenController {
   @RequireRole('admin')
   @Endpoint({
     summary: 'Create an API token',
-    description: 'The secret is in this answer only; what is stored is its hash.',
+    description:
+      'The secret is in this answer only; what is stored is its hash. A token may not outlive the one that makes it: 403.',
     response: apiTokenCreatedSchema,
     status: 201,
   })
@@ -56,7 +57,7 @@ export class ApiTokenController {
   @Endpoint({
     summary: 'Delete an API token',
     description: 'Requests with it are refused from then on.',
-    errors: { 404: 'There is no such token.' },
+    errors: { 404: 'There is no such token.', 409: 'It is the last admin token that works.' },
   })
   delete(
     @Param({ schema: identifierParamsSchema }) { id }: IdentifierParams,

@@ -1,13 +1,20 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
-import type { ApiToken, ApiTokenCreate, ApiTokenCreated, ApiTokenListQuery } from '@synscope/api-contract';
+import type {
+  ApiToken,
+  ApiTokenCreate,
+  ApiTokenCreated,
+  ApiTokenListQuery,
+  Role,
+} from '@synscope/api-contract';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { invalidField, notFound } from '../errors/api-error.js';
 import { KeysetList } from '../lists/keyset-list.js';
-import type { Actor, TokenActor } from './actor.js';
+import { forbidden, lastAdminToken, outlivesItsMaker } from './access.errors.js';
+import { type Actor, mayActAs, type TokenActor } from './actor.js';
 import { ApiTokenStore } from './api-token.store.js';
 import { hashTokenSecret, newTokenSecret } from './bearer-token.js';
 
@@ -34,12 +41,14 @@ export class ApiTokenService {
         .touch(found.id)
         .catch((error: unknown) => this.logger.debug(`last use not noted: ${String(error)}`));
     }
-    return { kind: 'token', tokenId: found.id, name: found.name, role: found.role };
+    const { id, name, role, expiresAt } = found;
+    return { kind: 'token', tokenId: id, name, role, expiresAt };
   }
 
   async create(request: ApiTokenCreate, actor: Actor): Promise<ApiTokenCreated> {
     const expiresAt = request.expiresAt === null ? null : new Date(request.expiresAt);
     if (expiresAt && expiresAt.getTime() <= Date.now()) throw invalidField('expiresAt', 'is in the past');
+    if (actor.kind === 'token') refuseMoreRights(actor, request.role, expiresAt);
     const secret = newTokenSecret();
     const token = await this.dataSource.transaction(async (manager) => {
       const { name, role } = request;
@@ -53,7 +62,7 @@ export class ApiTokenService {
       await this.audit.record(manager, actor, {
         action: 'api_token.create',
         resource: { kind: 'api_token', id: created.id },
-        detail: { name, role, expiresAt: created.expiresAt },
+        after: { name, role, expiresAt: created.expiresAt },
       });
       return created;
     });
@@ -75,11 +84,22 @@ export class ApiTokenService {
 
   async delete(id: string, actor: Actor): Promise<void> {
     await this.dataSource.transaction(async (manager) => {
-      if (!(await this.store.delete(manager, id))) throw notFound('API token', id);
+      const deletion = await this.store.delete(manager, id);
+      if (deletion === null) throw notFound('API token', id);
+      if (deletion.wasLastAdmin) throw lastAdminToken();
+      const { name, role, createdAt, expiresAt, lastUsedAt } = deletion.token;
       await this.audit.record(manager, actor, {
         action: 'api_token.delete',
         resource: { kind: 'api_token', id },
+        before: { name, role, createdAt, expiresAt, lastUsedAt },
       });
     });
   }
+}
+
+/** Otherwise a token that leaks for an hour would be a token for ever. */
+function refuseMoreRights(holder: TokenActor, role: Role, expiresAt: Date | null): void {
+  if (!mayActAs(holder, role)) throw forbidden(holder.role, role);
+  if (holder.expiresAt === null) return;
+  if (expiresAt === null || expiresAt > holder.expiresAt) throw outlivesItsMaker(holder.expiresAt);
 }

@@ -6,7 +6,7 @@ import { type EntityManager, LessThan, Repository } from 'typeorm';
 import { ApiTokenEntity } from './api-token.entity.js';
 
 export type NewApiToken = Pick<ApiTokenEntity, 'id' | 'name' | 'role' | 'secretHash' | 'expiresAt'>;
-export type FoundApiToken = Pick<ApiTokenEntity, 'id' | 'name' | 'role' | 'secretHash'> & {
+export type FoundApiToken = Pick<ApiTokenEntity, 'id' | 'name' | 'role' | 'secretHash' | 'expiresAt'> & {
   readonly lastUsedAt: Date | null;
 };
 
@@ -49,10 +49,25 @@ export class ApiTokenStore {
     return rows.map(toApiToken);
   }
 
-  /** Whether there was one. */
-  async delete(manager: EntityManager, id: string): Promise<boolean> {
-    const { affected } = await manager.delete(ApiTokenEntity, { id });
-    return affected === 1;
+  /** What it was, and whether no admin token that works is left: to be rolled back then. Null if there was none. */
+  async delete(
+    manager: EntityManager,
+    id: string,
+  ): Promise<{ readonly token: ApiToken; readonly wasLastAdmin: boolean } | null> {
+    // All of them, in one order, so that of two admins who delete each other's token one finds the other's gone.
+    const admins = await manager
+      .createQueryBuilder(ApiTokenEntity, 'token')
+      .setLock('pessimistic_write')
+      .where(`token.role = 'admin' AND (token.expiresAt IS NULL OR token.expiresAt > now())`)
+      .orderBy('token.id')
+      .getMany();
+    const row = await manager.findOneBy(ApiTokenEntity, { id });
+    if (row === null) return null;
+    await manager.delete(ApiTokenEntity, { id });
+    return {
+      token: toApiToken(row),
+      wasLastAdmin: admins.length === 1 && admins[0]?.id === id,
+    };
   }
 }
 

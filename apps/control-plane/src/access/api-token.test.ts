@@ -97,6 +97,26 @@ describe('API tokens', () => {
     expect(answer.body.errors).toEqual([{ path: 'expiresAt', message: 'is in the past' }]);
   });
 
+  it('lets no token make one that outlives it', async () => {
+    const inAnHour = new Date(Date.now() + 3_600_000).toISOString();
+    const earlier = new Date(Date.now() + 1_800_000).toISOString();
+    const maker = await control.call('POST', '/api-tokens', {
+      body: { name: 'for an hour', role: 'admin', expiresAt: inAnHour },
+    });
+    const make = (expiresAt: string | null) =>
+      control.call('POST', '/api-tokens', {
+        token: maker.body.token,
+        body: { name: 'made by it', role: 'viewer', expiresAt },
+      });
+    for (const expiresAt of [null, new Date(Date.parse(inAnHour) + 1).toISOString()]) {
+      const refused = await make(expiresAt);
+      expect(refused.body).toMatchObject({ status: 403, code: 'forbidden' });
+      expect(refused.body.detail).toContain(inAnHour);
+    }
+    expect((await make(inAnHour)).status).toBe(201);
+    expect((await make(earlier)).status).toBe(201);
+  });
+
   it('writes every change into the audit trail, with who did it', async () => {
     const { body } = await control.call('POST', '/api-tokens', { body: { name: 'audited', role: 'viewer' } });
     await control.call('DELETE', `/api-tokens/${body.id}`);
@@ -107,8 +127,15 @@ describe('API tokens', () => {
         action: 'api_token.delete',
         resource: { kind: 'api_token', id: body.id },
         actor: { name: expect.stringContaining('admin-token file') },
+        source: { address: '127.0.0.1' },
+        before: { name: 'audited', role: 'viewer', lastUsedAt: null },
+        after: null,
       },
-      { action: 'api_token.create', detail: { name: 'audited', role: 'viewer', expiresAt: null } },
+      {
+        action: 'api_token.create',
+        before: null,
+        after: { name: 'audited', role: 'viewer', expiresAt: null },
+      },
     ]);
     const byStart = await control.call('GET', '/audit-events?limit=1000&since=1h');
     expect(byStart.body.items.at(-1)).toMatchObject({
@@ -116,6 +143,46 @@ describe('API tokens', () => {
       actor: { tokenId: null, name: 'start' },
     });
     expect((await control.call('GET', '/audit-events?until=2020-01-01T00:00:00Z')).body.items).toEqual([]);
+  });
+});
+
+describe('the last admin token', () => {
+  let control: TestApplication;
+  beforeAll(async () => {
+    control = await startTestApplication();
+  });
+  afterAll(() => control.close());
+
+  it('cannot be deleted, not even by two admins who delete each other’s at once', async () => {
+    const admins = [control.adminToken, await control.tokenFor('admin')];
+    const { body } = await control.call('GET', '/api-tokens');
+    const ids: string[] = body.items.map(({ id }: { id: string }) => id).reverse();
+    const answers = await Promise.all(
+      admins.map((token, index) => control.call('DELETE', `/api-tokens/${ids[1 - index]}`, { token })),
+    );
+    // The slower one may find its own token gone, or be the last.
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.filter((status) => status === 204)).toHaveLength(1);
+    const survivor = admins[statuses.indexOf(204)] ?? '';
+    const left = await control.call('GET', '/api-tokens', { token: survivor });
+    expect(left.body.items).toHaveLength(1);
+    const refused = await control.call('DELETE', `/api-tokens/${left.body.items[0].id}`, { token: survivor });
+    expect(refused.body).toMatchObject({ status: 409, code: 'last_admin_token' });
+    expect((await control.call('GET', '/api-tokens', { token: survivor })).status).toBe(200);
+  });
+
+  it('may be deleted when another one works, and one that has expired is none', async () => {
+    const token = await control.tokenFor('admin');
+    const client = new pg.Client({ connectionString: control.databaseUrl });
+    await client.connect();
+    await client.query(`UPDATE api_token SET expires_at = now() WHERE name <> 'test admin'`);
+    await client.query(
+      `UPDATE api_token SET expires_at = now() WHERE id <> (SELECT max(id::text)::uuid FROM api_token)`,
+    );
+    await client.end();
+    const { body } = await control.call('GET', '/api-tokens?limit=1', { token });
+    const refused = await control.call('DELETE', `/api-tokens/${body.items[0].id}`, { token });
+    expect(refused.body.code).toBe('last_admin_token');
   });
 });
 

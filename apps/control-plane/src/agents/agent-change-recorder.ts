@@ -1,13 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Actor } from '../access/actor.js';
-import { AuditTrail } from '../audit/audit-trail.js';
+import { type AuditRecord, AuditTrail } from '../audit/audit-trail.js';
 import { ChangeFeed } from '../change-feed/change-feed.js';
 
-export interface AgentChange {
+export interface AgentChange extends Pick<AuditRecord, 'before' | 'after' | 'detail'> {
   readonly id: string;
   readonly action: 'agent.update' | 'agent.revoke' | 'agent.enrol';
-  readonly detail?: Readonly<Record<string, unknown>>;
 }
 
 /** Whoever changes an agent leaves a trace and tells the replica that holds its stream. */
@@ -18,12 +17,8 @@ export class AgentChangeRecorder {
     private readonly changes: ChangeFeed,
   ) {}
 
-  async changed(manager: EntityManager, actor: Actor, { id, action, detail }: AgentChange): Promise<void> {
-    await this.audit.record(manager, actor, {
-      action,
-      resource: { kind: 'agent', id },
-      ...(detail && { detail }),
-    });
+  async changed(manager: EntityManager, actor: Actor, { id, ...change }: AgentChange): Promise<void> {
+    await this.audit.record(manager, actor, { ...change, resource: { kind: 'agent', id } });
     await this.changes.announce(manager, [{ kind: 'agent', id }]);
   }
 }

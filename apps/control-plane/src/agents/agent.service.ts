@@ -44,10 +44,15 @@ export class AgentService {
 
   async update(id: string, { labels }: AgentUpdate, actor: Actor): Promise<Agent> {
     await this.database.transaction(async (manager) => {
-      const resulting = await this.store.assignLabels(manager, id, labels);
-      if (resulting === null) throw notFound('agent', id);
-      await this.targets.labelsChanged(manager, id, resulting);
-      await this.record.changed(manager, actor, { id, action: 'agent.update', detail: { labels } });
+      const changed = await this.store.assignLabels(manager, id, labels);
+      if (changed === null) throw notFound('agent', id);
+      await this.targets.labelsChanged(manager, id, changed.after);
+      await this.record.changed(manager, actor, {
+        id,
+        action: 'agent.update',
+        before: { labels: changed.before },
+        after: { labels: changed.after },
+      });
     });
     return this.get(id);
   }
@@ -55,9 +60,10 @@ export class AgentService {
   /** Ends the agent's sessions and its stream; its certificate no longer opens another. */
   async revoke(id: string, actor: Actor): Promise<void> {
     await this.database.transaction(async (manager) => {
-      if (!(await this.store.revoke(manager, id))) throw notFound('agent', id);
+      const before = await this.store.revoke(manager, id);
+      if (before === null) throw notFound('agent', id);
       await this.targets.agentRevoked(manager, id);
-      await this.record.changed(manager, actor, { id, action: 'agent.revoke' });
+      await this.record.changed(manager, actor, { id, action: 'agent.revoke', before });
     });
   }
 }

@@ -77,27 +77,35 @@ export class AgentStore {
     return agent ?? null;
   }
 
-  /** Sets labels over those of the agent and its join token; null takes one away. The labels that result, or null without such an agent. */
+  /** Sets labels over those of the agent and its join token; null takes one away. All labels before and after, or null without such an agent. */
   async assignLabels(
     manager: EntityManager,
     id: string,
     labels: Readonly<Record<string, string | null>>,
-  ): Promise<Labels | null> {
+  ): Promise<{ readonly before: Labels; readonly after: Labels } | null> {
+    const present: { readonly labels: Labels }[] = await manager.query(
+      'SELECT labels FROM agent WHERE id = $1 AND revoked_at IS NULL FOR NO KEY UPDATE',
+      [id],
+    );
     const [rows] = (await manager.query(
       `UPDATE agent SET assigned_labels = assigned_labels || $2::jsonb
         WHERE id = $1 AND revoked_at IS NULL RETURNING labels`,
       [id, JSON.stringify(labels)],
     )) as [{ readonly labels: Labels }[], number];
-    return rows[0]?.labels ?? null;
+    return present[0] && rows[0] ? { before: present[0].labels, after: rows[0].labels } : null;
   }
 
-  /** Whether there was one that was not revoked yet. */
-  async revoke(manager: EntityManager, id: string): Promise<boolean> {
-    const [, affected] = (await manager.query(
-      'UPDATE agent SET revoked_at = now(), link_id = NULL WHERE id = $1 AND revoked_at IS NULL',
+  /** What it was; null if there was none that was not revoked yet. */
+  async revoke(
+    manager: EntityManager,
+    id: string,
+  ): Promise<{ readonly hostname: string; readonly labels: Labels } | null> {
+    const [rows] = (await manager.query(
+      `UPDATE agent SET revoked_at = now(), link_id = NULL WHERE id = $1 AND revoked_at IS NULL
+       RETURNING hostname, labels`,
       [id],
-    )) as [unknown, number];
-    return affected === 1;
+    )) as [{ readonly hostname: string; readonly labels: Labels }[], number];
+    return rows[0] ?? null;
   }
 
   private async withLoss(rows: readonly AgentRow[]): Promise<Agent[]> {

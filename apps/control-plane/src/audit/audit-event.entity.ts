@@ -25,4 +25,16 @@ export class AuditEventEntity {
 
   @Column('jsonb', { default: {} })
   detail!: Record<string, unknown>;
+
+  @Column('jsonb', { nullable: true })
+  before!: Record<string, unknown> | null;
+
+  @Column('jsonb', { nullable: true })
+  after!: Record<string, unknown> | null;
+
+  @Column('text', { nullable: true })
+  sourceAddress!: string | null;
+
+  @Column('text', { nullable: true })
+  requestId!: string | null;
 }

@@ -25,6 +25,8 @@ export class AuditEventStore {
     if (filter.action !== undefined) builder.andWhere('event.action = :action', { action: filter.action });
     if (filter.tokenId !== undefined)
       builder.andWhere('event.tokenId = :tokenId', { tokenId: filter.tokenId });
+    if (filter.requestId !== undefined)
+      builder.andWhere('event.requestId = :requestId', { requestId: filter.requestId });
     if (filter.resourceId !== undefined)
       builder.andWhere('event.resourceId = :resourceId', { resourceId: filter.resourceId });
     return (await builder.getMany()).map(toAuditEvent);
@@ -38,6 +40,9 @@ function toAuditEvent(row: AuditEventEntity): AuditEvent {
     actor: { tokenId: row.tokenId, name: row.actorName },
     action: row.action,
     resource: { kind: row.resourceKind, id: row.resourceId },
+    source: { address: row.sourceAddress, requestId: row.requestId },
+    before: row.before,
+    after: row.after,
     detail: row.detail,
   };
 }

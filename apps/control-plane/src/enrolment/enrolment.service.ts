@@ -68,7 +68,12 @@ export class EnrolmentService {
     await this.record.changed(
       manager,
       { kind: 'system', name: 'enrolment' },
-      { id, action: 'agent.enrol', detail: { hostname: agent.hostname, joinTokenId: agent.joinTokenId } },
+      {
+        id,
+        action: 'agent.enrol',
+        after: { hostname: agent.hostname, labels: { ...agent.reportedLabels, ...agent.tokenLabels } },
+        detail: { joinTokenId: agent.joinTokenId, again: id === formerId },
+      },
     );
     return id;
   }

@@ -41,12 +41,7 @@ export class JoinTokenService {
       await this.audit.record(manager, actor, {
         action: 'join_token.create',
         resource: { kind: 'join_token', id: token.id },
-        detail: {
-          name: token.name,
-          labels: token.labels,
-          maxUses: token.maxUses,
-          expiresAt: token.expiresAt,
-        },
+        after: token,
       });
       return token;
     });
@@ -74,10 +69,12 @@ export class JoinTokenService {
 
   async delete(id: string, actor: Actor): Promise<void> {
     await this.database.transaction(async (manager) => {
-      if (!(await this.store.delete(manager, id))) throw notFound('join token', id);
+      const before = await this.store.delete(manager, id);
+      if (before === null) throw notFound('join token', id);
       await this.audit.record(manager, actor, {
         action: 'join_token.delete',
         resource: { kind: 'join_token', id },
+        before,
       });
     });
   }

@@ -72,10 +72,15 @@ export class JoinTokenStore {
     return row && toJoinToken(row);
   }
 
-  /** Whether there was one. */
-  async delete(manager: EntityManager, id: string): Promise<boolean> {
-    const { affected } = await manager.delete(JoinTokenEntity, { id });
-    return affected === 1;
+  /** What it was; null if there was none. */
+  async delete(manager: EntityManager, id: string): Promise<JoinToken | null> {
+    const row = await manager.findOne(JoinTokenEntity, {
+      where: { id },
+      lock: { mode: 'pessimistic_write' },
+    });
+    if (row === null) return null;
+    await manager.delete(JoinTokenEntity, { id });
+    return toJoinToken(row);
   }
 }
 

@@ -77,6 +77,9 @@ describe('a streamed list', () => {
         actor: { tokenId: null, name: 'test' },
         action: 'bulk',
         resource: { kind: 'row', id: null },
+        source: { address: null, requestId: null },
+        before: null,
+        after: null,
         detail: {},
       }));
     });

@@ -36,7 +36,7 @@ export class ScheduleService {
       const now = await this.store.now(manager);
       const content = this.plan(id, settings, now);
       await this.store.insert(manager, id, content, actor.kind === 'token' ? actor.tokenId : null);
-      await this.record.changed(manager, actor, { id, action: 'schedule.create', detail: { ...settings } });
+      await this.record.changed(manager, actor, { id, action: 'schedule.create', after: settings });
     });
     return this.get(id);
   }
@@ -66,10 +66,9 @@ export class ScheduleService {
       if (reading === null) throw notFound('schedule', id);
       const before = settingsOf(reading.schedule);
       const after = merge(before, request);
-      const changes = differences(before, after);
-      if (Object.keys(changes).length === 0) return;
+      if (canonicalJson(before) === canonicalJson(after)) return;
       await this.store.update(manager, id, this.replan(reading, after));
-      await this.record.changed(manager, actor, { id, action: 'schedule.update', detail: changes });
+      await this.record.changed(manager, actor, { id, action: 'schedule.update', before, after });
     });
     return this.get(id);
   }
@@ -80,8 +79,11 @@ export class ScheduleService {
       const reading = await this.store.lock(manager, id);
       if (reading === null) throw notFound('schedule', id);
       await this.store.delete(manager, id);
-      const detail = { ...settingsOf(reading.schedule) };
-      await this.record.changed(manager, actor, { id, action: 'schedule.delete', detail });
+      await this.record.changed(manager, actor, {
+        id,
+        action: 'schedule.delete',
+        before: settingsOf(reading.schedule),
+      });
     });
   }
 
@@ -140,17 +142,6 @@ function merge(
         ? { cron: null, everySeconds }
         : {};
   return { ...before, ...given, ...timing };
-}
-
-type Differences = Readonly<Record<string, { readonly before: unknown; readonly after: unknown }>>;
-
-function differences(before: ScheduleSettings, after: ScheduleSettings): Differences {
-  const fields = Object.keys(after) as (keyof ScheduleSettings)[];
-  return Object.fromEntries(
-    fields
-      .filter((field) => canonicalJson(before[field]) !== canonicalJson(after[field]))
-      .map((field) => [field, { before: before[field], after: after[field] }]),
-  );
 }
 
 function wholeSecond(moment: Date): Date {

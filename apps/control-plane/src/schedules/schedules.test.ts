@@ -88,10 +88,10 @@ describe('a schedule', () => {
     expect((await call('GET', `/schedules/${body.id}`)).status).toBe(404);
     const events = await call('GET', `/audit-events?resourceId=${body.id}`);
     expect(events.body.items).toMatchObject([
-      { action: 'schedule.delete', detail: { name: body.name } },
-      { action: 'schedule.update', detail: { paused: { before: true, after: false } } },
-      { action: 'schedule.update', detail: { paused: { before: false, after: true } } },
-      { action: 'schedule.create', detail: { everySeconds: 60 } },
+      { action: 'schedule.delete', before: { name: body.name }, after: null },
+      { action: 'schedule.update', before: { paused: true }, after: { paused: false } },
+      { action: 'schedule.update', before: { paused: false }, after: { paused: true } },
+      { action: 'schedule.create', before: null, after: { everySeconds: 60 } },
     ]);
   });
 

@@ -1,14 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Actor } from '../access/actor.js';
-import { AuditTrail } from '../audit/audit-trail.js';
+import { type AuditRecord, AuditTrail } from '../audit/audit-trail.js';
 import { ChangeFeed } from '../change-feed/change-feed.js';
 import { SessionProgress } from './session-progress.js';
 
-export interface SessionChange {
+export interface SessionChange extends Pick<AuditRecord, 'before' | 'after' | 'detail'> {
   readonly id: string;
   readonly action: 'trace_session.create' | 'trace_session.stop';
-  readonly detail?: Readonly<Record<string, unknown>>;
 }
 
 /** Whoever starts or stops a session leaves a trace and tells all replicas. */
@@ -20,12 +19,8 @@ export class SessionChangeRecorder {
     private readonly progress: SessionProgress,
   ) {}
 
-  async changed(manager: EntityManager, actor: Actor, { id, action, detail }: SessionChange): Promise<void> {
-    await this.audit.record(manager, actor, {
-      action,
-      resource: { kind: 'trace_session', id },
-      ...(detail && { detail }),
-    });
+  async changed(manager: EntityManager, actor: Actor, { id, ...change }: SessionChange): Promise<void> {
+    await this.audit.record(manager, actor, { ...change, resource: { kind: 'trace_session', id } });
     await this.changes.announce(manager, [{ kind: 'session', id }]);
   }
 

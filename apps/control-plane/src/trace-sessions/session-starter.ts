@@ -62,7 +62,8 @@ export class SessionStarter {
     await this.record.changed(manager, actor, {
       id,
       action: 'trace_session.create',
-      detail: { name, spec, matched },
+      after: { name, spec },
+      detail: { matched },
     });
     return id;
   }
@@ -80,10 +81,15 @@ export class SessionStarter {
   /** Whether there is such a session. One that has ended stays as it is. */
   private async stopWithin(manager: EntityManager, id: string, actor: Actor): Promise<boolean> {
     const stopped = await this.sessions.stop(manager, id);
-    if (stopped) {
+    if (stopped?.open) {
       await this.targets.release(manager, id);
       await this.ended.publish(manager, id);
-      await this.record.changed(manager, actor, { id, action: 'trace_session.stop' });
+      await this.record.changed(manager, actor, {
+        id,
+        action: 'trace_session.stop',
+        before: { state: stopped.state },
+        after: { state: 'stopped' },
+      });
     }
     return stopped !== null;
   }

@@ -110,19 +110,21 @@ export class TraceSessionStore {
     );
   }
 
-  /** Ends an open session on request. Whether there was one that was open; null without such a session. */
-  async stop(manager: EntityManager, id: string): Promise<boolean | null> {
-    const rows: { readonly open: boolean }[] = await manager.query(
-      'SELECT ended_at IS NULL AS open FROM trace_session WHERE id = $1 FOR NO KEY UPDATE',
+  /** Ends an open session on request. How it was before; null without such a session. */
+  async stop(
+    manager: EntityManager,
+    id: string,
+  ): Promise<{ readonly open: boolean; readonly state: SessionState } | null> {
+    const [before]: { readonly open: boolean; readonly state: SessionState }[] = await manager.query(
+      'SELECT ended_at IS NULL AS open, state FROM trace_session WHERE id = $1 FOR NO KEY UPDATE',
       [id],
     );
-    if (rows[0] === undefined) return null;
-    if (!rows[0].open) return false;
+    if (!before?.open) return before ?? null;
     await manager.query(
       `UPDATE trace_session SET state = 'stopped', ended_at = now(), revision = revision + 1 WHERE id = $1`,
       [id],
     );
-    return true;
+    return before;
   }
 
   /** Agents that the selector matches, online ones first, and how many there are in all. */

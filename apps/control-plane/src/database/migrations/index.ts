@@ -2,6 +2,7 @@ import type { Migration } from '../migration.js';
 import { access } from './0010-access.js';
 import { audit } from './0011-audit.js';
 import { idempotency } from './0012-idempotency.js';
+import { auditBeforeAfter } from './0013-audit-before-after.js';
 import { certificateAuthority } from './0020-certificate-authority.js';
 import { joinTokens } from './0021-join-tokens.js';
 import { agents } from './0022-agents.js';
@@ -19,6 +20,7 @@ export const MIGRATIONS: readonly Migration[] = [
   access,
   audit,
   idempotency,
+  auditBeforeAfter,
   certificateAuthority,
   joinTokens,
   agents,
