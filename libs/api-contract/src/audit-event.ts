@@ -42,11 +42,9 @@ export const auditEventSchema = z
       description:
         'What was changed or created, as it is since. Of a change only what differs; null for a deletion.',
     }),
-    detail: z
-      .record(z.string(), z.unknown())
-      .meta({
-        description: 'What else there is to say; depends on the action. No field of an event holds a secret.',
-      }),
+    detail: z.record(z.string(), z.unknown()).meta({
+      description: 'What else there is to say; depends on the action. No field of an event holds a secret.',
+    }),
   })
   .meta({ id: 'AuditEvent' });
 export type AuditEvent = z.output<typeof auditEventSchema>;

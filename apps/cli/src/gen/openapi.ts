@@ -79,7 +79,7 @@ export interface paths {
         put?: never;
         /**
          * Create an API token
-         * @description The secret is in this answer only; what is stored is its hash.
+         * @description The secret is in this answer only; what is stored is its hash. A token may not outlive the one that makes it: 403.
          */
         post: operations["apiToken_create"];
         delete?: never;
@@ -833,7 +833,25 @@ export interface components {
                 /** @description Null where there is none. */
                 id: string | null;
             };
-            /** @description Depends on the action. Never holds a secret. */
+            /** @description From where. Both are null for what the control plane did by itself. */
+            source: {
+                /**
+                 * @description Address that the request came from, which is that of a proxy unless SYNSCOPE_TRUSTED_PROXIES names it.
+                 * @example 192.0.2.7
+                 */
+                address: string | null;
+                /** @description The `x-request-id` of the answer; the log has it as `requestId`. */
+                requestId: string | null;
+            };
+            /** @description What was changed or deleted, as it was before. Of a change only what differs; null for a creation. */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What was changed or created, as it is since. Of a change only what differs; null for a deletion. */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What else there is to say; depends on the action. No field of an event holds a secret. */
             detail: {
                 [key: string]: unknown;
             };
@@ -2572,6 +2590,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It is the last admin token that works. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -2598,6 +2625,8 @@ export interface operations {
                 action?: string;
                 /** @description UUID. */
                 tokenId?: string;
+                /** @description Done by the request with this `x-request-id`. */
+                requestId?: string;
                 /** @description Done to what has this id. */
                 resourceId?: string;
             };

@@ -4,9 +4,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { sendProblem } from '../errors/problem.filter.js';
 import { toApiError } from '../errors/to-api-error.js';
 import { refuseConnection } from './refused-connection.js';
+import { methodNotAllowed, RouteTable } from './route-table.js';
 
 /** Fastify, with its own refusals (a malformed address, a body that is no JSON) answered as problems like all others. */
 export class HttpAdapter extends FastifyAdapter {
+  private readonly routes: RouteTable;
+
   constructor(bodyLimit: number) {
     super({
       bodyLimit,
@@ -20,6 +23,16 @@ export class HttpAdapter extends FastifyAdapter {
     });
     // JSON is what remains.
     this.getInstance().removeContentTypeParser('text/plain');
+    this.routes = new RouteTable(this.getInstance());
+  }
+
+  /** What Fastify finds no route for is either no route at all, or one of another method. */
+  override setNotFoundHandler(handler: (request: FastifyRequest, reply: FastifyReply) => unknown) {
+    return super.setNotFoundHandler((request: FastifyRequest, reply: FastifyReply) => {
+      const methods = this.routes.methodsOf(request.url);
+      if (methods.length === 0) return handler(request, reply);
+      return sendProblem(reply, methodNotAllowed(request.method, methods));
+    });
   }
 
   /** Nest would make an HttpException of it and lose Fastify's code. */

@@ -23,8 +23,8 @@ describe('the REST API', () => {
       [
         'a method that a route does not take',
         () => control.call('PATCH', '/api-tokens'),
-        404,
-        'route_not_found',
+        405,
+        'method_not_allowed',
       ],
       ['a path with a malformed escape', () => control.call('GET', '/%'), 400, 'invalid_request'],
       ['malformed JSON', () => raw('{"name": '), 400, 'malformed_json'],
