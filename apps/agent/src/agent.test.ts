@@ -1,6 +1,6 @@
 import os from 'node:os';
 import { status } from '@grpc/grpc-js';
-import { type Batch, LossCause, Probe, SessionState } from '@synscope/protocol';
+import { type Batch, LossCause, PROTOCOL_VERSION, Probe, SessionState } from '@synscope/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BATCH_MAX_WAIT_MS } from './batch/batcher.js';
 import { AgentHarness } from './testing/agent-harness.js';
@@ -42,7 +42,7 @@ describe('the agent', () => {
   it('says who and where it is and what its probe can measure', async () => {
     const { stream } = await harness.connected();
     expect(stream.hello).toMatchObject({
-      protocolVersion: 1,
+      protocolVersion: PROTOCOL_VERSION,
       agentVersion: AGENT_VERSION,
       hostname: os.hostname(),
       kernel: os.release(),
@@ -315,10 +315,17 @@ describe('the agent', () => {
     run.sendStats();
     await running(stream);
     clock.advance(1_000);
-    const { cost, sentAtUs } = await stream.heartbeats.next();
-    expect(sentAtUs).toBe(BigInt(clock.wallUs()));
+    const { cost } = await stream.heartbeats.next(({ sentAtUs }) => sentAtUs === BigInt(clock.wallUs()));
     expect(cost).toMatchObject({ probeResidentBytes: 3_000_000n, bpfRunTimeNs: 1000n, bpfRunCount: 10n });
     expect(Number(cost?.agentResidentBytes)).toBeGreaterThan(1e6);
+  });
+
+  it('tells how far its clock is from that of the control plane as soon as it is connected', async () => {
+    harness.plane.terms.clockOffsetUs = 90_000_000;
+    const { stream } = await harness.connected();
+    const { clockOffset } = await stream.heartbeats.next((heartbeat) => heartbeat.clockOffset !== undefined);
+    const offUs = Number(clockOffset?.offsetUs) + 90_000_000;
+    expect(Math.abs(offUs)).toBeLessThanOrEqual(Number(clockOffset?.uncertaintyUs));
   });
 
   it('reports what a session has recorded while it runs, with the heartbeat', async () => {

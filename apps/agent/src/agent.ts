@@ -9,6 +9,7 @@ import {
   HeartbeatSchema,
   type Hello,
   HelloSchema,
+  PROTOCOL_VERSION,
 } from '@synscope/protocol';
 import { AgentError } from './agent-error.js';
 import { Batcher } from './batch/batcher.js';
@@ -19,6 +20,7 @@ import { CgroupContainers } from './container/cgroup-containers.js';
 import { DataDirectory } from './data-directory.js';
 import { IdentityKeeper } from './identity/identity-keeper.js';
 import { IdentityStore } from './identity/identity-store.js';
+import { ClockOffsetEstimator } from './link/clock-offset-estimator.js';
 import { Link } from './link/link.js';
 import type { Log } from './log.js';
 import { lookupNameLabels, queryNameLabels } from './names/name-labels.js';
@@ -29,7 +31,6 @@ import { RecordIntake } from './sessions/record-intake.js';
 import { SessionTable } from './sessions/session-table.js';
 import { AGENT_VERSION } from './version.js';
 
-const PROTOCOL_VERSION = 1;
 /** How long the first Hello waits for the probe to say what it can; milliseconds. */
 const PROBE_HELLO_MAX_MS = 5_000;
 /** Bounds of the orderly end: the probe's confirmation, then the last acknowledgement; milliseconds. */
@@ -66,6 +67,7 @@ export class Agent {
   private readonly probe: ProbeSupervisor;
   private readonly identity: IdentityKeeper;
   private readonly link: Link;
+  private readonly clockOffset: ClockOffsetEstimator;
   private capabilities: readonly Capability[] | undefined;
   private reportedCapabilities = '';
   private probeAnswered: () => void = () => undefined;
@@ -116,6 +118,7 @@ export class Agent {
       clock,
       log,
     );
+    this.clockOffset = new ClockOffsetEstimator(clock);
     this.link = new Link(server, this.buffer, this.linkEvents(), clock, log);
   }
 
@@ -188,10 +191,9 @@ export class Agent {
     return {
       credentials: () => this.identity.credentials(),
       hello: () => this.hello(),
-      heartbeat: () => {
-        this.sessions.reportNewRecords();
-        return this.heartbeat();
-      },
+      heartbeatDue: () => this.sessions.reportNewRecords(),
+      heartbeat: () => this.heartbeat(),
+      heartbeatAnswered: (answer) => this.clockOffset.answered(answer),
       welcome: (welcome) => {
         this.sessions.connected(Number(welcome.serverTimeUs));
         this.identity.watchRenewal((request) => this.link.requestCertificate(request));
@@ -237,8 +239,9 @@ export class Agent {
   private heartbeat(): Heartbeat {
     const stats = this.probe.lastStats;
     const cpu = process.cpuUsage();
+    const clockOffset = this.clockOffset.estimate();
     return create(HeartbeatSchema, {
-      sentAtUs: BigInt(this.clock.wallUs()),
+      ...(clockOffset && { clockOffset }),
       cost: create(AgentCostSchema, {
         agentResidentBytes: BigInt(process.memoryUsage.rss()),
         agentCpuUs: BigInt(cpu.user + cpu.system),
@@ -250,6 +253,8 @@ export class Agent {
           bpfSampledNs: measured(stats.bpf.sampledNs),
         }),
       }),
+      // Last, so that nothing of the above is part of the round trip.
+      sentAtUs: this.clockOffset.sent(),
     });
   }
 

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { WallClock, type WallLessMonotonic } from './wall-clock.js';
 
 export interface Timer {
   cancel(): void;
@@ -8,8 +9,10 @@ export interface Timer {
 export interface Clock {
   /** Rises steadily, milliseconds; says nothing about the time of day. */
   monotonicMs(): number;
-  /** Microseconds since the Unix epoch. */
+  /** Microseconds since the Unix epoch, as the host's clock is set at the moment. */
   wallUs(): number;
+  /** How far the wall clock is ahead of the monotonic one. Changes only when somebody sets the clock. */
+  wallLessMonotonic(): WallLessMonotonic;
   /** Calls once after this many milliseconds, however long. */
   after(milliseconds: number, callback: () => void): Timer;
 }
@@ -17,9 +20,12 @@ export interface Clock {
 /** setTimeout takes at most 2^31−1 ms and fires at once beyond. */
 const TIMEOUT_MAX_MS = 2 ** 31 - 1;
 
+const wallClock = new WallClock();
+
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
-  wallUs: () => Math.floor((performance.timeOrigin + performance.now()) * 1000),
+  wallUs: () => wallClock.us(),
+  wallLessMonotonic: () => wallClock.lessMonotonic(),
   after(milliseconds, callback) {
     let handle: NodeJS.Timeout;
     const arm = (left: number) => {

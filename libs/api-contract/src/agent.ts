@@ -55,7 +55,13 @@ export const agentSchema = z
       .meta({ description: 'Since when it is shut out; null if it is not.' }),
     clockOffsetUs: z.int().nullable().meta({
       description:
-        'Its clock less the control plane’s, as its last heartbeat arrived, microseconds; the way here is in it.',
+        'Its clock, by which its records are stamped, less that of the database, which all replicas share; microseconds, positive if it is ahead. Null until it was measured on the present stream.',
+      example: -1250,
+    }),
+    clockOffsetUncertaintyUs: z.int().min(0).nullable().meta({
+      description:
+        'The true offset is within this many microseconds of `clockOffsetUs`: half of the best recent round trip, and drift since. Null without an offset, and for agents of protocol 1, whose offset is from one way, which is in it.',
+      example: 180,
     }),
     cost: agentCostSchema.nullable().meta({ description: 'Null before it has told.' }),
     loss: lossSchema,

@@ -4,6 +4,7 @@ import type {
   ConnectResponse,
   DesiredSessions,
   Heartbeat,
+  HeartbeatAnswer,
   Hello,
   SessionStatus,
   Welcome,
@@ -19,7 +20,11 @@ export interface LinkEvents {
   /** Before each connection. A rejection ends the link for good. */
   credentials(): Promise<LinkCredentials>;
   hello(): Hello;
+  /** A heartbeat is due by its interval: what goes with it may be sent. */
+  heartbeatDue(): void;
+  /** At once after Welcome, then when due. */
   heartbeat(): Heartbeat;
+  heartbeatAnswered(answer: HeartbeatAnswer): void;
   welcome(welcome: Welcome): void;
   desired(desired: DesiredSessions): void;
   acknowledged(): void;
@@ -37,6 +42,8 @@ const RECONNECT_MAX_MS = 30_000;
 /** A stream that lasted this long was sound. One that ends sooner may end for a reason that comes again at once. */
 const SOUND_STREAM_MS = 10_000;
 const WELCOME_MAX_MS = 20_000;
+/** Heartbeats that a stream begins with, each as soon as the one before it is answered, so that the clocks are compared before anybody asks. */
+const FIRST_HEARTBEATS = 4;
 /** In case a Welcome leaves a value out. */
 const HEARTBEAT_DEFAULT_MS = 10_000;
 
@@ -50,6 +57,7 @@ type LinkState =
       readonly kind: 'open';
       readonly stream: LinkStream;
       heartbeat: Timer;
+      firstHeartbeats: number;
       readonly maxUnacked: number;
       readonly sinceMs: number;
     }
@@ -169,6 +177,10 @@ export class Link {
       case 'certificate':
         this.events.certificate(message.value);
         break;
+      case 'heartbeatAnswer':
+        this.events.heartbeatAnswered(message.value);
+        this.beatAgain();
+        break;
       case undefined:
         // Of a newer control plane.
         break;
@@ -183,6 +195,7 @@ export class Link {
       kind: 'open',
       stream,
       heartbeat: this.clock.after(intervalMs, () => this.beat(intervalMs)),
+      firstHeartbeats: FIRST_HEARTBEATS,
       maxUnacked: Math.max(1, welcome.maxUnackedBatches),
       sinceMs: this.clock.monotonicMs(),
     };
@@ -191,6 +204,7 @@ export class Link {
     if (this.leaseMs > 0) this.watchLease(this.leaseMs);
     this.log.info({ server: grpcTarget(this.server) }, 'connected');
     this.events.welcome(welcome);
+    this.beatAgain();
     this.pump();
   }
 
@@ -198,9 +212,20 @@ export class Link {
     if (this.state.kind !== 'open') return;
     // A blocked stream is alive as long as it takes bytes; another heartbeat behind them would only add to them.
     if (this.state.stream.isWritable) {
-      this.state.stream.send({ case: 'heartbeat', value: this.events.heartbeat() });
+      this.events.heartbeatDue();
+      this.sendHeartbeat(this.state.stream);
     }
     this.state.heartbeat = this.clock.after(intervalMs, () => this.beat(intervalMs));
+  }
+
+  private beatAgain(): void {
+    if (this.state.kind !== 'open' || this.state.firstHeartbeats === 0) return;
+    this.state.firstHeartbeats--;
+    if (this.state.stream.isWritable) this.sendHeartbeat(this.state.stream);
+  }
+
+  private sendHeartbeat(stream: LinkStream): void {
+    stream.send({ case: 'heartbeat', value: this.events.heartbeat() });
   }
 
   private acknowledged(seq: number): void {

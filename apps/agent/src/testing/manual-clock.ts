@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../clock.js';
+import type { WallLessMonotonic } from '../wall-clock.js';
 
 interface Armed {
   readonly atMs: number;
@@ -11,7 +12,7 @@ export class ManualClock implements Clock {
   private readonly armed = new Set<Armed>();
 
   /** Wall time at monotonic zero; microseconds. */
-  constructor(private readonly epochUs = 1_795_000_000_000_000) {}
+  constructor(private epochUs = 1_795_000_000_000_000) {}
 
   monotonicMs(): number {
     return this.nowMs;
@@ -19,6 +20,15 @@ export class ManualClock implements Clock {
 
   wallUs(): number {
     return this.epochUs + this.nowMs * 1000;
+  }
+
+  wallLessMonotonic(): WallLessMonotonic {
+    return { us: this.epochUs, uncertaintyUs: 0 };
+  }
+
+  /** Somebody sets the wall clock, by this much. */
+  setWall(byUs: number): void {
+    this.epochUs += byUs;
   }
 
   after(milliseconds: number, callback: () => void): Timer {

@@ -45,6 +45,7 @@ export class AgentStream {
   constructor(
     readonly hello: Hello,
     private readonly call: Call,
+    private readonly clockOffsetUs: number,
   ) {
     this.ended = new Promise((resolve) => {
       call.once('end', resolve);
@@ -80,6 +81,21 @@ export class AgentStream {
     this.call.resume();
   }
 
+  private answer({ sentAtUs }: Heartbeat): void {
+    const nowUs = BigInt(Date.now() * 1000 + this.clockOffsetUs);
+    this.send({
+      case: 'heartbeatAnswer',
+      value: {
+        $typeName: 'synscope.agent.v1.HeartbeatAnswer',
+        sentAtUs,
+        receivedAtUs: nowUs,
+        answeredAtUs: nowUs,
+        // Milliseconds, cut off.
+        uncertaintyUs: 1_000n,
+      },
+    });
+  }
+
   received({ message }: ConnectRequest): void {
     switch (message.case) {
       case 'batch':
@@ -91,6 +107,7 @@ export class AgentStream {
         break;
       case 'heartbeat':
         this.heartbeats.push(message.value);
+        this.answer(message.value);
         break;
       case 'certificateSigningRequest':
         this.signingRequests.push(message.value);
@@ -194,7 +211,7 @@ export class TestControlPlane {
       if (stream !== undefined) {
         stream.received(request);
       } else if (request.message.case === 'hello') {
-        stream = new AgentStream(request.message.value, call);
+        stream = new AgentStream(request.message.value, call, this.terms.clockOffsetUs);
         this.welcome(stream);
         this.streams.push(stream);
       }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CommandRun } from '../command-run.js';
-import { labelsText, plainText, timeText } from '../output/values.js';
+import { clockOffsetText, labelsText, plainText, timeText } from '../output/values.js';
 import { writeList } from '../output/write-list.js';
 import {
   addExample,
@@ -39,6 +39,7 @@ export function addAgents(program: Command, run: CommandRun): void {
           },
           { heading: 'KERNEL', text: ({ kernel }) => plainText(kernel), mayBeCut: true },
           { heading: 'SEEN', text: ({ lastSeenAt }) => timeText(lastSeenAt) },
+          { heading: 'CLOCK', text: clockOffsetText, align: 'right' },
           { heading: 'LOST', text: ({ loss }) => String(loss.records), align: 'right' },
           { heading: 'LABELS', text: ({ labels }) => plainText(labelsText(labels)), mayBeCut: true },
         ],

@@ -1502,8 +1502,16 @@ export interface components {
             lastSeenAt: string | null;
             /** @description Since when it is shut out; null if it is not. */
             revokedAt: string | null;
-            /** @description Its clock less the control plane’s, as its last heartbeat arrived, microseconds; the way here is in it. */
+            /**
+             * @description Its clock, by which its records are stamped, less that of the database, which all replicas share; microseconds, positive if it is ahead. Null until it was measured on the present stream.
+             * @example -1250
+             */
             clockOffsetUs: number | null;
+            /**
+             * @description The true offset is within this many microseconds of `clockOffsetUs`: half of the best recent round trip, and drift since. Null without an offset, and for agents of protocol 1, whose offset is from one way, which is in it.
+             * @example 180
+             */
+            clockOffsetUncertaintyUs: number | null;
             /** @description Null before it has told. */
             cost: components["schemas"]["AgentCost"] | null;
             loss: components["schemas"]["Loss"];

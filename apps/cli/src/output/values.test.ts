@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { endpointText, latencyText, timeText } from './values.js';
+import { clockOffsetText, endpointText, latencyText, timeText } from './values.js';
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -18,6 +18,18 @@ describe('values for people', () => {
   ])('shows %s µs as %s', (microseconds, shown) => {
     expect(latencyText(microseconds)).toBe(shown);
   });
+
+  it.each([
+    [1_250, 180, '+1.3 ms ±180 µs'],
+    [-90_000_000, 2_000, '-90.0 s ±2.0 ms'],
+    [40, null, '+40 µs ±?'],
+    [null, null, '-'],
+  ])(
+    'shows a clock that is %s µs off, known to %s µs, as %s',
+    (clockOffsetUs, clockOffsetUncertaintyUs, shown) => {
+      expect(clockOffsetText({ clockOffsetUs, clockOffsetUncertaintyUs })).toBe(shown);
+    },
+  );
 
   it('shows times on the clock of the reader', () => {
     vi.stubEnv('TZ', 'Asia/Kolkata');

@@ -7,6 +7,16 @@ export function latencyText(microseconds: number | null): string {
   return `${seconds.toFixed(seconds < 9.995 ? 2 : 1)} s`;
 }
 
+/** How far a host's clock is off and how well that is known: `+1.3 ms ±180 µs`; `±?` if it is from one way. */
+export function clockOffsetText(of: {
+  readonly clockOffsetUs: number | null;
+  readonly clockOffsetUncertaintyUs: number | null;
+}): string {
+  if (of.clockOffsetUs === null) return '-';
+  const within = of.clockOffsetUncertaintyUs === null ? '?' : latencyText(of.clockOffsetUncertaintyUs);
+  return `${of.clockOffsetUs < 0 ? '-' : '+'}${latencyText(Math.abs(of.clockOffsetUs))} ±${within}`;
+}
+
 /** A time of the API on the clock of the reader (TZ): `2026-01-31 09:15:30.123`. */
 export function timeText(timestamp: string | null): string {
   if (timestamp === null) return '-';

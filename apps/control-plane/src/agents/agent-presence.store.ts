@@ -29,10 +29,17 @@ export type ArrivalResult =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'revoked' };
 
+/** The agent's clock less ours. */
+export interface ClockOffset {
+  readonly us: number;
+  /** Null if it was measured over one way, which is then in it. */
+  readonly uncertaintyUs: number | null;
+}
+
 export interface SignOfLife {
   readonly agentId: string;
   readonly linkId: string;
-  readonly clockOffsetUs: number | null;
+  readonly clockOffset: ClockOffset | null;
   readonly cost: AgentCost | null;
 }
 
@@ -110,7 +117,7 @@ export class AgentPresenceStore {
     const [rows] = (await manager.query(
       `UPDATE agent SET link_id = $2, boot_id = $3, hostname = $4, agent_version = $5, kernel = $6, architecture = $7,
               reported_labels = $8, capabilities = $9, last_seen_at = now(), clock_offset_us = NULL,
-              cost = CASE WHEN boot_id = $3 THEN cost END
+              clock_offset_uncertainty_us = NULL, cost = CASE WHEN boot_id = $3 THEN cost END
         WHERE id = $1 RETURNING labels`,
       [
         arrival.agentId,
@@ -131,10 +138,12 @@ export class AgentPresenceStore {
   async recordSignsOfLife(signs: readonly SignOfLife[]): Promise<void> {
     const rows = signs.toSorted((left, right) => (left.agentId < right.agentId ? -1 : 1));
     await this.database.query(
-      `UPDATE agent SET last_seen_at = now(), clock_offset_us = coalesce(sign."clockOffsetUs", clock_offset_us),
-              cost = coalesce(sign.cost, agent.cost)
+      `UPDATE agent SET last_seen_at = now(), cost = coalesce(sign.cost, agent.cost),
+              clock_offset_us = coalesce((sign."clockOffset"->>'us')::bigint, clock_offset_us),
+              clock_offset_uncertainty_us = CASE WHEN sign."clockOffset" IS NULL THEN clock_offset_uncertainty_us
+                                                 ELSE (sign."clockOffset"->>'uncertaintyUs')::bigint END
          FROM jsonb_to_recordset($1::jsonb)
-           AS sign ("agentId" uuid, "linkId" uuid, "clockOffsetUs" bigint, cost jsonb)
+           AS sign ("agentId" uuid, "linkId" uuid, "clockOffset" jsonb, cost jsonb)
         WHERE agent.id = sign."agentId" AND agent.link_id = sign."linkId"`,
       [JSON.stringify(rows)],
     );

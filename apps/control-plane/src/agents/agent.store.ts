@@ -26,12 +26,14 @@ interface AgentRow {
   readonly lastSeenAt: Date | null;
   readonly revokedAt: Date | null;
   readonly clockOffsetUs: string | null;
+  readonly clockOffsetUncertaintyUs: string | null;
   readonly cost: AgentCost | null;
 }
 
 const AGENT_COLUMNS = `
   id, hostname, labels, agent_version AS "agentVersion", kernel, architecture, capabilities, enrolled_at AS "enrolledAt",
-  last_seen_at AS "lastSeenAt", revoked_at AS "revokedAt", clock_offset_us AS "clockOffsetUs", cost`;
+  last_seen_at AS "lastSeenAt", revoked_at AS "revokedAt", clock_offset_us AS "clockOffsetUs",
+  clock_offset_uncertainty_us AS "clockOffsetUncertaintyUs", cost`;
 
 export interface AgentFilter {
   readonly selector: Selector;
@@ -128,6 +130,8 @@ function toAgent(row: AgentRow, loss: Loss): Agent {
     lastSeenAt: row.lastSeenAt && formatDate(row.lastSeenAt),
     revokedAt: row.revokedAt && formatDate(row.revokedAt),
     clockOffsetUs: row.clockOffsetUs === null ? null : Number(row.clockOffsetUs),
+    clockOffsetUncertaintyUs:
+      row.clockOffsetUncertaintyUs === null ? null : Number(row.clockOffsetUncertaintyUs),
     cost: row.cost,
     loss,
   };

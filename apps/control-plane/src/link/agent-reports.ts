@@ -1,12 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { create } from '@bufbuild/protobuf';
 import { Injectable } from '@nestjs/common';
-import type { AgentCost } from '@synscope/api-contract';
 import type { Certificate } from '@synscope/protocol';
+import { type HeartbeatAnswer, HeartbeatAnswerSchema } from '@synscope/protocol';
+import type { ClockOffset } from '../agents/agent-presence.store.js';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
 import { isLockConflict } from '../database/lock-conflict.js';
+import { FleetClock } from '../fleet-clock/fleet-clock.js';
 import { type ReportedStatus, SessionTargets } from '../trace-sessions/session-targets.js';
 import type { AgentStream } from './agent-stream.js';
 import { CertificateRenewal } from './certificate-renewal.js';
+import type { ReadHeartbeat } from './hello.js';
 import { SignsOfLife } from './signs-of-life.js';
 
 /** Between two attempts while the database is away. Milliseconds. */
@@ -19,12 +23,19 @@ export class AgentReports {
     private readonly targets: SessionTargets,
     private readonly renewal: CertificateRenewal,
     private readonly signs: SignsOfLife,
+    private readonly clock: FleetClock,
   ) {}
 
-  alive({ agentId, linkId }: AgentStream, sentAtUs: bigint, cost: AgentCost | null): void {
-    const offset = sentAtUs - BigInt(Date.now()) * 1_000n;
-    const plausible = offset >= BigInt(Number.MIN_SAFE_INTEGER) && offset <= BigInt(Number.MAX_SAFE_INTEGER);
-    this.signs.add({ agentId, linkId, clockOffsetUs: plausible ? Number(offset) : null, cost });
+  /** What the agent is answered. */
+  alive({ agentId, linkId }: AgentStream, { sentAtUs, clockOffset, cost }: ReadHeartbeat): HeartbeatAnswer {
+    const { us: receivedAtUs, uncertaintyUs } = this.clock.now();
+    this.signs.add({ agentId, linkId, cost, clockOffset: clockOffset ?? oneWay(sentAtUs - receivedAtUs) });
+    return create(HeartbeatAnswerSchema, {
+      sentAtUs,
+      receivedAtUs,
+      answeredAtUs: this.clock.now().us,
+      uncertaintyUs,
+    });
   }
 
   report(stream: AgentStream, status: ReportedStatus): Promise<void> {
@@ -34,6 +45,12 @@ export class AgentReports {
   renew(stream: AgentStream, signingRequest: Uint8Array): Promise<Certificate> {
     return untilDatabaseAnswers(stream, () => this.renewal.renew(stream.agentId, signingRequest));
   }
+}
+
+/** Of an agent that has not compared clocks yet, or cannot. */
+function oneWay(us: bigint): ClockOffset | null {
+  const plausible = us >= BigInt(Number.MIN_SAFE_INTEGER) && us <= BigInt(Number.MAX_SAFE_INTEGER);
+  return plausible ? { us: Number(us), uncertaintyUs: null } : null;
 }
 
 /** The stream is not read meanwhile. */

@@ -6,11 +6,14 @@ import { v7 as uuidv7 } from 'uuid';
 import { GrpcStatusError } from '../grpc/grpc-status.js';
 import type { Desired } from '../trace-sessions/session-targets.js';
 import type { ConnectMessage } from './connect-message.js';
-import { readCost, readHello, readStatus } from './hello.js';
+import { type Greeting, readHeartbeat, readHello, readStatus } from './hello.js';
 import type { StreamDuties } from './stream-duties.js';
 
 /** How many batches of one agent may be on their way to the database. */
 export const MAX_UNACKED_BATCHES = 8;
+
+/** The protocol version that brought HeartbeatAnswer. */
+const ANSWERED_HEARTBEATS = 2;
 
 export type AgentCall = ServerDuplexStream<ConnectMessage, ConnectResponse>;
 
@@ -18,7 +21,7 @@ type StreamState =
   /** Nothing but Hello is taken. */
   | { readonly kind: 'awaiting_hello' }
   /** Known and welcome. `desired` are the sessions that it was told last. */
-  | { readonly kind: 'active'; readonly bootId: string; readonly desired: Desired | null }
+  | { readonly kind: 'active'; readonly greeting: Greeting; readonly desired: Desired | null }
   /** A status is on its way, or the agent has gone. Nothing more is sent. */
   | { readonly kind: 'ended' };
 
@@ -153,31 +156,31 @@ export class AgentStream {
         }
         return this.welcome(readHello(message.value));
       case 'active':
-        return this.receiveActive(message, this.state.bootId);
+        return this.receiveActive(message, this.state.greeting);
       case 'ended':
         return;
     }
   }
 
-  private async welcome(greeting: ReturnType<typeof readHello>): Promise<void> {
+  private async welcome(greeting: Greeting): Promise<void> {
     const { welcome, desired } = await this.duties.welcome.arrive(this, greeting);
     // Taken over or cut while the database was asked.
     if (this.hasEnded) return;
-    this.state = { kind: 'active', bootId: greeting.arrival.bootId, desired: null };
+    this.state = { kind: 'active', greeting, desired: null };
     this.send({ case: 'welcome', value: { ...welcome, maxUnackedBatches: MAX_UNACKED_BATCHES } });
     this.sendDesired(this.early !== null && this.early.revision > desired.revision ? this.early : desired);
   }
 
   private async receiveActive(
     message: Exclude<ConnectMessage, { case: 'malformed' }>,
-    bootId: string,
+    { arrival, protocolVersion }: Greeting,
   ): Promise<void> {
     switch (message.case) {
       case 'hello':
         throw new GrpcStatusError('INVALID_ARGUMENT', 'hello comes once, as the first message');
       case 'heartbeat': {
-        const { sentAtUs, cost } = message.value;
-        this.duties.reports.alive(this, sentAtUs, cost === undefined ? null : readCost(cost));
+        const answer = this.duties.reports.alive(this, readHeartbeat(message.value));
+        if (protocolVersion >= ANSWERED_HEARTBEATS) this.send({ case: 'heartbeatAnswer', value: answer });
         return;
       }
       case 'sessionStatus': {
@@ -187,7 +190,7 @@ export class AgentStream {
         return this.duties.reports.report(this, status);
       }
       case 'batch':
-        return this.takeBatch(bootId, message.value);
+        return this.takeBatch(arrival.bootId, message.value);
       case 'certificateSigningRequest': {
         const certificate = await this.duties.reports.renew(this, message.value);
         this.certificateEndsAtMs = Number(certificate.notAfterUs / 1_000n);

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
+import { FleetClock } from '../fleet-clock/fleet-clock.js';
 import { uuidToBytes } from '../grpc/uuid-bytes.js';
 import { SessionTargets } from '../trace-sessions/session-targets.js';
 import { AgentArrivals } from './agent-arrivals.js';
@@ -16,6 +17,7 @@ export class AgentWelcome {
     private readonly streams: StreamRegistry,
     private readonly arrivals: AgentArrivals,
     private readonly targets: SessionTargets,
+    private readonly clock: FleetClock,
   ) {}
 
   async arrive(stream: AgentStream, greeting: Greeting): Promise<Arrived> {
@@ -29,7 +31,7 @@ export class AgentWelcome {
         agentId: uuidToBytes(stream.agentId),
         heartbeatIntervalMs: agentHeartbeatSeconds * 1_000,
         leaseMs: agentLeaseSeconds * 1_000,
-        serverTimeUs: BigInt(Date.now()) * 1_000n,
+        serverTimeUs: this.clock.now().us,
       },
       desired: desired ?? { revision: 0n, sessions: [] },
     };

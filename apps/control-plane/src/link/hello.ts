@@ -1,19 +1,20 @@
 import type { Agent, AgentCost } from '@synscope/api-contract';
 import {
   type AgentCost as AgentCostMessage,
+  type ClockOffset as ClockOffsetMessage,
+  type Heartbeat,
   type Hello,
+  OLDEST_PROTOCOL_VERSION,
+  PROTOCOL_VERSION,
   Probe,
   SessionState,
   type SessionStatus,
 } from '@synscope/protocol';
-import type { Arrival } from '../agents/agent-presence.store.js';
+import type { Arrival, ClockOffset } from '../agents/agent-presence.store.js';
 import { claimedHostname, claimedLabels, claimedText } from '../grpc/agent-claims.js';
 import { GrpcStatusError } from '../grpc/grpc-status.js';
 import { uuidFromBytes } from '../grpc/uuid-bytes.js';
 import type { ReportedStatus } from '../trace-sessions/session-targets.js';
-
-/** The protocol version that this control plane speaks. */
-const PROTOCOL_VERSION = 1;
 
 const MAX_CAPABILITIES = 64;
 const MAX_HELD_SESSIONS = 1_024;
@@ -28,15 +29,12 @@ const MAX_PROBE_NUMBER = 32_767;
 export interface Greeting {
   readonly arrival: Omit<Arrival, 'agentId' | 'linkId'>;
   readonly held: readonly ReportedStatus[];
+  readonly protocolVersion: number;
 }
 
 /** Throws GrpcStatusError that names the field. */
 export function readHello(hello: Hello): Greeting {
-  if (hello.protocolVersion !== PROTOCOL_VERSION) {
-    throw invalid(
-      `hello.protocol_version is ${hello.protocolVersion}; this control plane speaks ${PROTOCOL_VERSION}, so update the older of the two`,
-    );
-  }
+  checkProtocolVersion(hello);
   const bootId = uuidFromBytes(hello.bootId);
   if (bootId === null) throw invalid(`hello.boot_id has ${hello.bootId.length} bytes, expected 16`);
   if (hello.sessions.length > MAX_HELD_SESSIONS) {
@@ -54,8 +52,21 @@ export function readHello(hello: Hello): Greeting {
       labels: claimedLabels(hello.labels),
       capabilities: readCapabilities(hello),
     },
+    protocolVersion: hello.protocolVersion,
     held: hello.sessions.map((status, index) => readStatus(`hello.sessions[${index}]`, status)),
   };
+}
+
+/** Control planes are updated first: they know the versions before their own, agents know none after theirs. */
+function checkProtocolVersion({ protocolVersion, agentVersion }: Hello): void {
+  const spoken = `this control plane speaks ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}`;
+  const whose = `hello.protocol_version is ${protocolVersion} (agent ${claimedText('hello.agent_version', agentVersion, 100)}); ${spoken}`;
+  if (protocolVersion < OLDEST_PROTOCOL_VERSION) {
+    throw invalid(`${whose}: install a newer agent on this host`);
+  }
+  if (protocolVersion > PROTOCOL_VERSION) {
+    throw invalid(`${whose}: update the control plane, or install an older agent on this host`);
+  }
 }
 
 function readCapabilities({ capabilities }: Hello): Agent['capabilities'] {
@@ -119,8 +130,33 @@ function readRecordCounts(field: string, status: SessionStatus): ReportedStatus[
   return [...counts].map(([probe, records]) => ({ probe, records }));
 }
 
+/** A Heartbeat whose every field is within its bounds. */
+export interface ReadHeartbeat {
+  readonly sentAtUs: bigint;
+  readonly clockOffset: ClockOffset | null;
+  readonly cost: AgentCost | null;
+}
+
+/** Throws GrpcStatusError that names the field. */
+export function readHeartbeat({ sentAtUs, clockOffset, cost }: Heartbeat): ReadHeartbeat {
+  return {
+    sentAtUs,
+    clockOffset: clockOffset === undefined ? null : readClockOffset(clockOffset),
+    cost: cost === undefined ? null : readCost(cost),
+  };
+}
+
+function readClockOffset({ offsetUs, uncertaintyUs }: ClockOffsetMessage): ClockOffset {
+  const field = 'heartbeat.clock_offset';
+  const magnitude = safeNumber(`${field}.offset_us`, offsetUs < 0n ? -offsetUs : offsetUs);
+  return {
+    us: offsetUs < 0n ? -magnitude : magnitude,
+    uncertaintyUs: safeNumber(`${field}.uncertainty_us`, uncertaintyUs),
+  };
+}
+
 /** Null is what was not measured. */
-export function readCost(cost: AgentCostMessage): AgentCost {
+function readCost(cost: AgentCostMessage): AgentCost {
   const value = (field: string, given: bigint | undefined) =>
     given === undefined ? null : safeNumber(`heartbeat.cost.${field}`, given);
   return {

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AgentsModule } from '../agents/agents.module.js';
 import { CertificateAuthorityModule } from '../certificate-authority/certificate-authority.module.js';
 import { ChangeFeedModule } from '../change-feed/change-feed.module.js';
+import { FleetClockModule } from '../fleet-clock/fleet-clock.module.js';
 import { GrpcModule } from '../grpc/grpc.module.js';
 import { IngestModule } from '../ingest/ingest.module.js';
 import { TraceSessionsModule } from '../trace-sessions/trace-sessions.module.js';
@@ -23,6 +24,7 @@ import { StreamRegistry } from './stream-registry.js';
     AgentsModule,
     CertificateAuthorityModule,
     ChangeFeedModule,
+    FleetClockModule,
     GrpcModule,
     IngestModule,
     TraceSessionsModule,

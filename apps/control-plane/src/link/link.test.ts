@@ -56,7 +56,10 @@ describe('the link', () => {
     });
     agent.finishSending();
     expect(await agent.ended).toMatchObject({ code: status.OK });
-    expect(await agentRow(identity)).toMatchObject({ status: 'offline' });
+    await eventually(
+      () => agentRow(identity),
+      (row) => row.status === 'offline',
+    );
   });
 
   it('keeps what heartbeats tell', async () => {
@@ -70,7 +73,46 @@ describe('the link', () => {
       ({ body }) => body.cost !== null,
     );
     expect(row.body.cost).toMatchObject({ bpfRunTimeNs: 5, agentResidentBytes: 7, probeCpuUs: null });
+  });
+
+  it('keeps what an agent makes of the answers to its heartbeats, and knows nothing of its clock again at the next stream', async () => {
+    const agent = await fleet.agent();
+    agent.heartbeat({ sentAtUs: 5n });
+    const answer = await agent.heartbeatAnswers.next();
+    expect(answer.sentAtUs).toBe(5n);
+    expect(answer.answeredAtUs).toBeGreaterThanOrEqual(answer.receivedAtUs);
+    agent.heartbeat({ clockOffset: { offsetUs: -1_500n, uncertaintyUs: 80n } });
+    const row = await eventually(
+      () => application.call('GET', `/agents/${agent.agentId}`),
+      ({ body }) => body.clockOffsetUncertaintyUs !== null,
+    );
+    expect(row.body).toMatchObject({ clockOffsetUs: -1_500, clockOffsetUncertaintyUs: 80 });
+    await fleet.connect(agent.identity ?? expect.fail('enrolled'));
+    expect((await application.call('GET', `/agents/${agent.agentId}`)).body).toMatchObject({
+      clockOffsetUs: null,
+      clockOffsetUncertaintyUs: null,
+    });
+  });
+
+  it('takes the clock offset of an agent of protocol 1 from one way, and does not answer it', async () => {
+    const agent = await fleet.agent({}, { hello: { protocolVersion: 1 } });
+    agent.heartbeat({ sentAtUs: BigInt(Date.now() + 60_000) * 1_000n });
+    const row = await eventually(
+      () => application.call('GET', `/agents/${agent.agentId}`),
+      ({ body }) => body.clockOffsetUs !== null,
+    );
     expect(row.body.clockOffsetUs / 1_000_000).toBeCloseTo(60, 0);
+    expect(row.body.clockOffsetUncertaintyUs).toBeNull();
+    expect(agent.heartbeatAnswers.size).toBe(0);
+  });
+
+  it('ends the stream over a clock offset that no clock has', async () => {
+    const agent = await fleet.agent();
+    agent.heartbeat({ clockOffset: { offsetUs: -(2n ** 62n), uncertaintyUs: 0n } });
+    expect(await agent.ended).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining('heartbeat.clock_offset.offset_us'),
+    });
   });
 
   it('refuses a stream without a certificate', async () => {
@@ -107,7 +149,8 @@ describe('the link', () => {
 
   it.each([
     ['a boot id of another length', { bootId: new Uint8Array(3) }, 'hello.boot_id'],
-    ['another protocol version', { protocolVersion: 2 }, 'hello.protocol_version'],
+    ['a protocol version of the future', { protocolVersion: 999 }, 'update the control plane'],
+    ['a protocol version that never was', { protocolVersion: 0 }, 'install a newer agent'],
     ['a bad label', { labels: { env: 'a b' } }, 'labels: "env"'],
     ['no hostname', { hostname: '' }, 'hostname'],
   ])('refuses a hello with %s', async (_, hello, named) => {

@@ -1,9 +1,8 @@
-import type { AgentCost } from '@synscope/api-contract';
-import type { Certificate } from '@synscope/protocol';
+import type { Certificate, HeartbeatAnswer } from '@synscope/protocol';
 import type { GrpcStatusError } from '../grpc/grpc-status.js';
 import type { Desired, ReportedStatus } from '../trace-sessions/session-targets.js';
 import type { AgentStream } from './agent-stream.js';
-import type { Greeting } from './hello.js';
+import type { Greeting, ReadHeartbeat } from './hello.js';
 
 export interface Arrived {
   readonly welcome: {
@@ -33,7 +32,7 @@ export interface StreamDuties {
     arrive(stream: AgentStream, greeting: Greeting): Promise<Arrived>;
   };
   readonly reports: {
-    alive(stream: AgentStream, sentAtUs: bigint, cost: AgentCost | null): void;
+    alive(stream: AgentStream, heartbeat: ReadHeartbeat): HeartbeatAnswer;
     report(stream: AgentStream, status: ReportedStatus): Promise<void>;
     renew(stream: AgentStream, signingRequest: Uint8Array): Promise<Certificate>;
   };

@@ -9,9 +9,11 @@ import {
   type DesiredSession,
   type DesiredSessions,
   grpcMethodDefinition,
+  type HeartbeatAnswer,
   type Hello,
   HelloSchema,
   LinkService,
+  PROTOCOL_VERSION,
   SessionState,
   type SessionStatusSchema,
   type Welcome,
@@ -50,6 +52,7 @@ export class FakeAgent {
   readonly desired = new Inbox<DesiredSessions>();
   readonly acks = new Inbox<bigint>();
   readonly certificates = new Inbox<Certificate>();
+  readonly heartbeatAnswers = new Inbox<HeartbeatAnswer>();
   /** How the stream ended. */
   readonly ended: Promise<StatusObject>;
   /** Sessions that it runs by its own word, by id. */
@@ -122,7 +125,7 @@ export class FakeAgent {
 
   hello(changes: HelloChanges = {}): void {
     const value = create(HelloSchema, {
-      protocolVersion: 1,
+      protocolVersion: PROTOCOL_VERSION,
       agentVersion: '0.0.0-fake',
       bootId: uuidBytes(this.bootId),
       hostname: 'fake-host',
@@ -191,6 +194,9 @@ export class FakeAgent {
       case 'certificate':
         this.certificates.push(message.value);
         return;
+      case 'heartbeatAnswer':
+        this.heartbeatAnswers.push(message.value);
+        return;
       case undefined:
         return;
     }
@@ -216,6 +222,7 @@ export class FakeAgent {
     this.desired.close(reason);
     this.acks.close(reason);
     this.certificates.close(reason);
+    this.heartbeatAnswers.close(reason);
   }
 }
 

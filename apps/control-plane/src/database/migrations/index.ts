@@ -14,6 +14,7 @@ import { schedules } from './0040-schedules.js';
 import { storedIn } from './0041-stored-in.js';
 import { handshakePairs } from './0051-handshake-pairs.js';
 import { webhookEvents } from './0070-webhook-events.js';
+import { clockOffsetUncertainty } from './0080-clock-offset-uncertainty.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -32,4 +33,5 @@ export const MIGRATIONS: readonly Migration[] = [
   storedIn,
   handshakePairs,
   webhookEvents,
+  clockOffsetUncertainty,
 ];

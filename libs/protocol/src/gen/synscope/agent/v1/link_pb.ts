@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file synscope/agent/v1/link.proto.
  */
 export const file_synscope_agent_v1_link: GenFile = /*@__PURE__*/
-  fileDesc("ChxzeW5zY29wZS9hZ2VudC92MS9saW5rLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSKHAgoOQ29ubmVjdFJlcXVlc3QSKQoFaGVsbG8YASABKAsyGC5zeW5zY29wZS5hZ2VudC52MS5IZWxsb0gAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLnN5bnNjb3BlLmFnZW50LnYxLkhlYXJ0YmVhdEgAEjoKDnNlc3Npb25fc3RhdHVzGAMgASgLMiAuc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblN0YXR1c0gAEikKBWJhdGNoGAQgASgLMhguc3luc2NvcGUuYWdlbnQudjEuQmF0Y2hIABIlChtjZXJ0aWZpY2F0ZV9zaWduaW5nX3JlcXVlc3QYBSABKAxIAEIJCgdtZXNzYWdlIukBCg9Db25uZWN0UmVzcG9uc2USLQoHd2VsY29tZRgBIAEoCzIaLnN5bnNjb3BlLmFnZW50LnYxLldlbGNvbWVIABI+ChBkZXNpcmVkX3Nlc3Npb25zGAIgASgLMiIuc3luc2NvcGUuYWdlbnQudjEuRGVzaXJlZFNlc3Npb25zSAASJQoDYWNrGAMgASgLMhYuc3luc2NvcGUuYWdlbnQudjEuQWNrSAASNQoLY2VydGlmaWNhdGUYBCABKAsyHi5zeW5zY29wZS5hZ2VudC52MS5DZXJ0aWZpY2F0ZUgAQgkKB21lc3NhZ2UizwIKBUhlbGxvEhgKEHByb3RvY29sX3ZlcnNpb24YASABKA0SFQoNYWdlbnRfdmVyc2lvbhgCIAEoCRIPCgdib290X2lkGAMgASgMEhAKCGhvc3RuYW1lGAQgASgJEg4KBmtlcm5lbBgFIAEoCRIUCgxhcmNoaXRlY3R1cmUYBiABKAkSNAoGbGFiZWxzGAcgAygLMiQuc3luc2NvcGUuYWdlbnQudjEuSGVsbG8uTGFiZWxzRW50cnkSMwoMY2FwYWJpbGl0aWVzGAggAygLMh0uc3luc2NvcGUuYWdlbnQudjEuQ2FwYWJpbGl0eRIyCghzZXNzaW9ucxgJIAMoCzIgLnN5bnNjb3BlLmFnZW50LnYxLlNlc3Npb25TdGF0dXMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI9CgpDYXBhYmlsaXR5EgwKBG5hbWUYASABKAkSEQoJYXZhaWxhYmxlGAIgASgIEg4KBmRldGFpbBgDIAEoCSJLCglIZWFydGJlYXQSEgoKc2VudF9hdF91cxgBIAEoAxIqCgRjb3N0GAIgASgLMhwuc3luc2NvcGUuYWdlbnQudjEuQWdlbnRDb3N0IusCCglBZ2VudENvc3QSHAoPYnBmX3J1bl90aW1lX25zGAEgASgESACIAQESGgoNYnBmX3J1bl9jb3VudBgCIAEoBEgBiAEBEhsKDmJwZl9zYW1wbGVkX25zGAMgASgESAKIAQESIQoUYWdlbnRfcmVzaWRlbnRfYnl0ZXMYBCABKARIA4gBARIhChRwcm9iZV9yZXNpZGVudF9ieXRlcxgFIAEoBEgEiAEBEhkKDGFnZW50X2NwdV91cxgGIAEoBEgFiAEBEhkKDHByb2JlX2NwdV91cxgHIAEoBEgGiAEBQhIKEF9icGZfcnVuX3RpbWVfbnNCEAoOX2JwZl9ydW5fY291bnRCEQoPX2JwZl9zYW1wbGVkX25zQhcKFV9hZ2VudF9yZXNpZGVudF9ieXRlc0IXChVfcHJvYmVfcmVzaWRlbnRfYnl0ZXNCDwoNX2FnZW50X2NwdV91c0IPCg1fcHJvYmVfY3B1X3VzIoEBCgdXZWxjb21lEhAKCGFnZW50X2lkGAEgASgMEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgCIAEoDRIQCghsZWFzZV9tcxgDIAEoDRIbChNtYXhfdW5hY2tlZF9iYXRjaGVzGAQgASgNEhYKDnNlcnZlcl90aW1lX3VzGAUgASgDIlgKD0Rlc2lyZWRTZXNzaW9ucxIQCghyZXZpc2lvbhgBIAEoBBIzCghzZXNzaW9ucxgCIAMoCzIhLnN5bnNjb3BlLmFnZW50LnYxLkRlc2lyZWRTZXNzaW9uIhIKA0FjaxILCgNzZXEYASABKAQyYwoLTGlua1NlcnZpY2USVAoHQ29ubmVjdBIhLnN5bnNjb3BlLmFnZW50LnYxLkNvbm5lY3RSZXF1ZXN0GiIuc3luc2NvcGUuYWdlbnQudjEuQ29ubmVjdFJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_synscope_agent_v1_enrolment, file_synscope_agent_v1_records, file_synscope_agent_v1_session]);
+  fileDesc("ChxzeW5zY29wZS9hZ2VudC92MS9saW5rLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSKHAgoOQ29ubmVjdFJlcXVlc3QSKQoFaGVsbG8YASABKAsyGC5zeW5zY29wZS5hZ2VudC52MS5IZWxsb0gAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLnN5bnNjb3BlLmFnZW50LnYxLkhlYXJ0YmVhdEgAEjoKDnNlc3Npb25fc3RhdHVzGAMgASgLMiAuc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblN0YXR1c0gAEikKBWJhdGNoGAQgASgLMhguc3luc2NvcGUuYWdlbnQudjEuQmF0Y2hIABIlChtjZXJ0aWZpY2F0ZV9zaWduaW5nX3JlcXVlc3QYBSABKAxIAEIJCgdtZXNzYWdlIqkCCg9Db25uZWN0UmVzcG9uc2USLQoHd2VsY29tZRgBIAEoCzIaLnN5bnNjb3BlLmFnZW50LnYxLldlbGNvbWVIABI+ChBkZXNpcmVkX3Nlc3Npb25zGAIgASgLMiIuc3luc2NvcGUuYWdlbnQudjEuRGVzaXJlZFNlc3Npb25zSAASJQoDYWNrGAMgASgLMhYuc3luc2NvcGUuYWdlbnQudjEuQWNrSAASNQoLY2VydGlmaWNhdGUYBCABKAsyHi5zeW5zY29wZS5hZ2VudC52MS5DZXJ0aWZpY2F0ZUgAEj4KEGhlYXJ0YmVhdF9hbnN3ZXIYBSABKAsyIi5zeW5zY29wZS5hZ2VudC52MS5IZWFydGJlYXRBbnN3ZXJIAEIJCgdtZXNzYWdlIs8CCgVIZWxsbxIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgNEhUKDWFnZW50X3ZlcnNpb24YAiABKAkSDwoHYm9vdF9pZBgDIAEoDBIQCghob3N0bmFtZRgEIAEoCRIOCgZrZXJuZWwYBSABKAkSFAoMYXJjaGl0ZWN0dXJlGAYgASgJEjQKBmxhYmVscxgHIAMoCzIkLnN5bnNjb3BlLmFnZW50LnYxLkhlbGxvLkxhYmVsc0VudHJ5EjMKDGNhcGFiaWxpdGllcxgIIAMoCzIdLnN5bnNjb3BlLmFnZW50LnYxLkNhcGFiaWxpdHkSMgoIc2Vzc2lvbnMYCSADKAsyIC5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uU3RhdHVzGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiPQoKQ2FwYWJpbGl0eRIMCgRuYW1lGAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkigQEKCUhlYXJ0YmVhdBISCgpzZW50X2F0X3VzGAEgASgDEioKBGNvc3QYAiABKAsyHC5zeW5zY29wZS5hZ2VudC52MS5BZ2VudENvc3QSNAoMY2xvY2tfb2Zmc2V0GAMgASgLMh4uc3luc2NvcGUuYWdlbnQudjEuQ2xvY2tPZmZzZXQiOAoLQ2xvY2tPZmZzZXQSEQoJb2Zmc2V0X3VzGAEgASgSEhYKDnVuY2VydGFpbnR5X3VzGAIgASgEIm0KD0hlYXJ0YmVhdEFuc3dlchISCgpzZW50X2F0X3VzGAEgASgDEhYKDnJlY2VpdmVkX2F0X3VzGAIgASgDEhYKDmFuc3dlcmVkX2F0X3VzGAMgASgDEhYKDnVuY2VydGFpbnR5X3VzGAQgASgEIusCCglBZ2VudENvc3QSHAoPYnBmX3J1bl90aW1lX25zGAEgASgESACIAQESGgoNYnBmX3J1bl9jb3VudBgCIAEoBEgBiAEBEhsKDmJwZl9zYW1wbGVkX25zGAMgASgESAKIAQESIQoUYWdlbnRfcmVzaWRlbnRfYnl0ZXMYBCABKARIA4gBARIhChRwcm9iZV9yZXNpZGVudF9ieXRlcxgFIAEoBEgEiAEBEhkKDGFnZW50X2NwdV91cxgGIAEoBEgFiAEBEhkKDHByb2JlX2NwdV91cxgHIAEoBEgGiAEBQhIKEF9icGZfcnVuX3RpbWVfbnNCEAoOX2JwZl9ydW5fY291bnRCEQoPX2JwZl9zYW1wbGVkX25zQhcKFV9hZ2VudF9yZXNpZGVudF9ieXRlc0IXChVfcHJvYmVfcmVzaWRlbnRfYnl0ZXNCDwoNX2FnZW50X2NwdV91c0IPCg1fcHJvYmVfY3B1X3VzIoEBCgdXZWxjb21lEhAKCGFnZW50X2lkGAEgASgMEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgCIAEoDRIQCghsZWFzZV9tcxgDIAEoDRIbChNtYXhfdW5hY2tlZF9iYXRjaGVzGAQgASgNEhYKDnNlcnZlcl90aW1lX3VzGAUgASgDIlgKD0Rlc2lyZWRTZXNzaW9ucxIQCghyZXZpc2lvbhgBIAEoBBIzCghzZXNzaW9ucxgCIAMoCzIhLnN5bnNjb3BlLmFnZW50LnYxLkRlc2lyZWRTZXNzaW9uIhIKA0FjaxILCgNzZXEYASABKAQyYwoLTGlua1NlcnZpY2USVAoHQ29ubmVjdBIhLnN5bnNjb3BlLmFnZW50LnYxLkNvbm5lY3RSZXF1ZXN0GiIuc3luc2NvcGUuYWdlbnQudjEuQ29ubmVjdFJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_synscope_agent_v1_enrolment, file_synscope_agent_v1_records, file_synscope_agent_v1_session]);
 
 /**
  * Agent → control plane.
@@ -102,6 +102,14 @@ export type ConnectResponse = Message<"synscope.agent.v1.ConnectResponse"> & {
      */
     value: Certificate;
     case: "certificate";
+  } | {
+    /**
+     * Since version 2.
+     *
+     * @generated from field: synscope.agent.v1.HeartbeatAnswer heartbeat_answer = 5;
+     */
+    value: HeartbeatAnswer;
+    case: "heartbeatAnswer";
   } | { case: undefined; value?: undefined };
 };
 
@@ -117,7 +125,7 @@ export const ConnectResponseSchema: GenMessage<ConnectResponse> = /*@__PURE__*/
  */
 export type Hello = Message<"synscope.agent.v1.Hello"> & {
   /**
-   * Version of this protocol as the agent speaks it; 1 is the first.
+   * Version of this protocol as the agent speaks it; 1 is the first. What each added: docs/protocol.md.
    *
    * @generated from field: uint32 protocol_version = 1;
    */
@@ -215,7 +223,8 @@ export const CapabilitySchema: GenMessage<Capability> = /*@__PURE__*/
   messageDesc(file_synscope_agent_v1_link, 3);
 
 /**
- * Sent every Welcome.heartbeat_interval_ms. Renews the leases.
+ * Sent every Welcome.heartbeat_interval_ms. Renews the leases. Since version 2 the first comes right after Welcome, and the control plane answers
+ * each with HeartbeatAnswer.
  *
  * @generated from message synscope.agent.v1.Heartbeat
  */
@@ -231,6 +240,13 @@ export type Heartbeat = Message<"synscope.agent.v1.Heartbeat"> & {
    * @generated from field: synscope.agent.v1.AgentCost cost = 2;
    */
   cost?: AgentCost | undefined;
+
+  /**
+   * Since version 2. Absent before the first answer.
+   *
+   * @generated from field: synscope.agent.v1.ClockOffset clock_offset = 3;
+   */
+  clockOffset?: ClockOffset | undefined;
 };
 
 /**
@@ -239,6 +255,74 @@ export type Heartbeat = Message<"synscope.agent.v1.Heartbeat"> & {
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
   messageDesc(file_synscope_agent_v1_link, 4);
+
+/**
+ * The clock by which the agent's records are stamped, less that of the control plane, from the round trips of heartbeats.
+ *
+ * @generated from message synscope.agent.v1.ClockOffset
+ */
+export type ClockOffset = Message<"synscope.agent.v1.ClockOffset"> & {
+  /**
+   * Positive if the agent's clock is ahead.
+   *
+   * @generated from field: sint64 offset_us = 1;
+   */
+  offsetUs: bigint;
+
+  /**
+   * The true offset is within offset_us ± uncertainty_us.
+   *
+   * @generated from field: uint64 uncertainty_us = 2;
+   */
+  uncertaintyUs: bigint;
+};
+
+/**
+ * Describes the message synscope.agent.v1.ClockOffset.
+ * Use `create(ClockOffsetSchema)` to create a new message.
+ */
+export const ClockOffsetSchema: GenMessage<ClockOffset> = /*@__PURE__*/
+  messageDesc(file_synscope_agent_v1_link, 5);
+
+/**
+ * The control plane's clock around a heartbeat. Of the four times of a round trip (RFC 5905 §8) the agent knows the outer two.
+ *
+ * @generated from message synscope.agent.v1.HeartbeatAnswer
+ */
+export type HeartbeatAnswer = Message<"synscope.agent.v1.HeartbeatAnswer"> & {
+  /**
+   * Heartbeat.sent_at_us of the heartbeat that this answers.
+   *
+   * @generated from field: int64 sent_at_us = 1;
+   */
+  sentAtUs: bigint;
+
+  /**
+   * When the heartbeat was read and when this was sent, microseconds since the Unix epoch by the clock that all replicas share.
+   *
+   * @generated from field: int64 received_at_us = 2;
+   */
+  receivedAtUs: bigint;
+
+  /**
+   * @generated from field: int64 answered_at_us = 3;
+   */
+  answeredAtUs: bigint;
+
+  /**
+   * How well the answering replica knows that clock.
+   *
+   * @generated from field: uint64 uncertainty_us = 4;
+   */
+  uncertaintyUs: bigint;
+};
+
+/**
+ * Describes the message synscope.agent.v1.HeartbeatAnswer.
+ * Use `create(HeartbeatAnswerSchema)` to create a new message.
+ */
+export const HeartbeatAnswerSchema: GenMessage<HeartbeatAnswer> = /*@__PURE__*/
+  messageDesc(file_synscope_agent_v1_link, 6);
 
 /**
  * What the agent costs its host. A value that was not measured is absent.
@@ -293,7 +377,7 @@ export type AgentCost = Message<"synscope.agent.v1.AgentCost"> & {
  * Use `create(AgentCostSchema)` to create a new message.
  */
 export const AgentCostSchema: GenMessage<AgentCost> = /*@__PURE__*/
-  messageDesc(file_synscope_agent_v1_link, 5);
+  messageDesc(file_synscope_agent_v1_link, 7);
 
 /**
  * @generated from message synscope.agent.v1.Welcome
@@ -326,7 +410,7 @@ export type Welcome = Message<"synscope.agent.v1.Welcome"> & {
   maxUnackedBatches: number;
 
   /**
-   * The control plane's wall clock, microseconds since the Unix epoch.
+   * The control plane's clock, the one that its replicas share, microseconds since the Unix epoch.
    *
    * @generated from field: int64 server_time_us = 5;
    */
@@ -338,7 +422,7 @@ export type Welcome = Message<"synscope.agent.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_synscope_agent_v1_link, 6);
+  messageDesc(file_synscope_agent_v1_link, 8);
 
 /**
  * Everything the agent should be running: a session that is not listed is to be ended.
@@ -364,7 +448,7 @@ export type DesiredSessions = Message<"synscope.agent.v1.DesiredSessions"> & {
  * Use `create(DesiredSessionsSchema)` to create a new message.
  */
 export const DesiredSessionsSchema: GenMessage<DesiredSessions> = /*@__PURE__*/
-  messageDesc(file_synscope_agent_v1_link, 7);
+  messageDesc(file_synscope_agent_v1_link, 9);
 
 /**
  * The batch (and its loss) is committed to the database.
@@ -383,7 +467,7 @@ export type Ack = Message<"synscope.agent.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_synscope_agent_v1_link, 8);
+  messageDesc(file_synscope_agent_v1_link, 10);
 
 /**
  * The one stream between an agent and the control plane, over mTLS with the certificate that enrolment issued.
