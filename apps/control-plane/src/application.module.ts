@@ -14,6 +14,7 @@ import { IngestModule } from './ingest/ingest.module.js';
 import { JoinTokensModule } from './join-tokens/join-tokens.module.js';
 import { BoundAddressesModule } from './lifecycle/bound-addresses.js';
 import { LinkModule } from './link/link.module.js';
+import { ListenersModule } from './listeners/listeners.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { NameLookupsModule } from './name-lookups/name-lookups.module.js';
 import { ReceiveQueueDropsModule } from './receive-queue-drops/receive-queue-drops.module.js';
@@ -39,6 +40,7 @@ const FEATURES: (new () => object)[] = [
   DnsQueriesModule,
   NameLookupsModule,
   ReceiveQueueDropsModule,
+  ListenersModule,
   JoinTokensModule,
   EnrolmentModule,
   AgentsModule,

@@ -9,6 +9,8 @@ export * from './dns-query.js';
 export * from './handshake.js';
 export * from './health.js';
 export * from './join-token.js';
+export * from './listener.js';
+export * from './listener-sample.js';
 export * from './name-lookup.js';
 export * from './receive-queue-drop.js';
 export * from './schedule.js';

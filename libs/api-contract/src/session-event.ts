@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { dnsQuerySchema } from './dns-query.js';
 import { handshakeSchema } from './handshake.js';
+import { listenerSampleSchema } from './listener-sample.js';
 import { nameLookupSchema } from './name-lookup.js';
 import { receiveQueueDropSchema } from './receive-queue-drop.js';
 import { timestampSchema } from './shared/time.js';
@@ -59,6 +60,7 @@ export const sessionEventSchema = z
     event('dns_query', dnsQuerySchema),
     event('name_lookup', nameLookupSchema),
     event('receive_queue_drop', receiveQueueDropSchema),
+    event('listener', listenerSampleSchema),
     event('missed', missedRecordsSchema),
     event('end', sessionEndSchema),
   ])

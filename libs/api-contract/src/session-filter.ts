@@ -7,7 +7,7 @@ import { HANDSHAKE_OUTCOMES, HANDSHAKE_ROLES } from './handshake.js';
 import { addressOrPrefixSchema, prefixSchema } from './shared/address.js';
 import { oneOf } from './shared/record.js';
 
-/** What can be measured. `name_lookup`: calls of getaddrinfo(). */
+/** What can be measured. `name_lookup`: calls of getaddrinfo(). `listener`: listening TCP sockets. */
 export const PROBES = ['tcp_handshake', 'dns', 'name_lookup', 'listener'] as const;
 export type ProbeName = (typeof PROBES)[number];
 
@@ -58,12 +58,22 @@ const handshakeFilterFields = {
     description: '`tcp_handshake`: port of the peer; 1–65535, at most 64.',
     example: [443],
   }),
-  localPorts: filterList(filterPortSchema, 64).meta({
-    description: '`tcp_handshake`: port of this host; 1–65535, at most 64.',
-  }),
   remoteCidrs: filterList(prefixSchema, 64).meta({
     description: '`tcp_handshake`: prefixes of the peer’s address, at most 64.',
     example: ['10.0.0.0/8', 'fd00::/8'],
+  }),
+};
+
+const localPortFields = {
+  localPorts: filterList(filterPortSchema, 64).meta({
+    description: '`tcp_handshake`, `listener`: port of this host; 1–65535, at most 64.',
+  }),
+};
+
+const latencyFilterFields = {
+  minLatencyMs: z.number().min(0).max(MAX_MIN_LATENCY_MS).default(0).meta({
+    description:
+      '`tcp_handshake`, `dns`, `name_lookup`: what is faster is left out. What failed always passes: a handshake that was not established, a query that was answered late or not at all, a lookup that returned an error. Milliseconds, with decimals, at most an hour.',
   }),
 };
 
@@ -108,14 +118,12 @@ const dnsFilterFields = {
 
 export const sessionFilterSchema = z
   .strictObject({
-    minLatencyMs: z.number().min(0).max(MAX_MIN_LATENCY_MS).default(0).meta({
-      description:
-        'Every probe: what is faster is left out. What failed always passes: a handshake that was not established, a query that was answered late or not at all, a lookup that returned an error. Milliseconds, with decimals, at most an hour.',
-    }),
+    ...latencyFilterFields,
     processNames: filterList(processNameSchema, 32).meta({
       description: 'Every probe: as in /proc/PID/comm, at most 15 bytes each, at most 32.',
     }),
     ...handshakeFilterFields,
+    ...localPortFields,
     ...nameFilterFields,
     ...dnsFilterFields,
   })
@@ -130,7 +138,9 @@ export type SessionFilterSpec = z.output<typeof sessionFilterSchema>;
 export const PROBES_OF_FILTER_FIELD: Readonly<
   Partial<Record<keyof SessionFilterSpec, readonly ProbeName[]>>
 > = {
+  ...probesOf(latencyFilterFields, ['tcp_handshake', 'dns', 'name_lookup']),
   ...probesOf(handshakeFilterFields, ['tcp_handshake']),
+  ...probesOf(localPortFields, ['tcp_handshake', 'listener']),
   ...probesOf(nameFilterFields, ['dns', 'name_lookup']),
   ...probesOf(dnsFilterFields, ['dns']),
 };

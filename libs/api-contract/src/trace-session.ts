@@ -17,7 +17,7 @@ const specFields = {
     .refine(distinct, TWICE)
     .meta({
       description:
-        '`tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener` cannot be measured yet.',
+        '`tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener`: listening TCP sockets, their queues and what they refused.',
       example: ['tcp_handshake', 'dns'],
     }),
   filter: sessionFilterSchema.prefault({}),
@@ -28,7 +28,7 @@ const specFields = {
     .default(1)
     .meta({
       description:
-        'Fraction of the matching records to keep, above 0, at most 1. Both ends of a handshake keep the same ones; so do client and resolver of a DNS query, which is chosen by its message ID and name.',
+        'Fraction of the matching records to keep, above 0, at most 1. Both ends of a handshake keep the same ones; so do client and resolver of a DNS query, which is chosen by its message ID and name. `listener` is not sampled.',
     }),
   durationSeconds: z
     .int()

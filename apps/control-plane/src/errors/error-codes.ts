@@ -4,7 +4,6 @@
  */
 export const ERROR_CODES = {
   invalid_request: { status: 400, title: 'The request is not valid' },
-  probe_not_available: { status: 400, title: 'No agent of this version has the probe' },
   malformed_json: { status: 400, title: 'The request body is not valid JSON' },
   unauthenticated: { status: 401, title: 'A valid API token is needed' },
   forbidden: { status: 403, title: 'The token’s role does not allow this' },

@@ -3,6 +3,7 @@ import { type Batch, BatchSchema, LossCause, Probe } from '@synscope/protocol';
 import { describe, expect, it } from 'vitest';
 import { dnsQueryRecord } from '../testing/dns-query-record.js';
 import { batchBytes, batchOf, type HandshakeRecord, handshakeRecord } from '../testing/handshake-batch.js';
+import { listenerRecord } from '../testing/listener-record.js';
 import { nameLookupRecord } from '../testing/name-lookup-record.js';
 import { receiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
 import { recordBatch } from '../testing/record-batch.js';
@@ -203,6 +204,26 @@ describe('a batch reader', () => {
       'receive_queue_drops.session_set_index[1] is 1, beyond',
     ],
     [
+      'no socket',
+      (b) => void b.listeners?.socketCookie.splice(1, 1, 0n),
+      'listeners.socket_cookie[1] is 0, outside 1–',
+    ],
+    [
+      'port 0',
+      (b) => void b.listeners?.localPort.splice(1, 1, 0),
+      'listeners.local_port[1] is 0, outside 1–65535',
+    ],
+    [
+      'a setting',
+      (b) => void b.listeners?.tcpSyncookiesPlusOne.splice(1, 1, 257),
+      'listeners.tcp_syncookies_plus_one[1] is 257, outside 0–256',
+    ],
+    [
+      'a missing counter',
+      (b) => void b.listeners?.netnsListenDropsPlusOne.pop(),
+      'listeners.netns_listen_drops_plus_one',
+    ],
+    [
       'a row count',
       (b) => void Object.assign(b.nameLookups ?? {}, { rowCount: 0 }),
       'name_lookups.row_count is 0',
@@ -216,6 +237,7 @@ describe('a batch reader', () => {
         receiveQueueDropRecord({ observedAtUs: now }),
         receiveQueueDropRecord({ observedAtUs: now }),
       ],
+      listeners: [listenerRecord({ observedAtUs: now }), listenerRecord({ observedAtUs: now })],
     });
     new BatchReader().read(toBinary(BatchSchema, batch), bounds);
     spoil(batch);

@@ -6,6 +6,7 @@ import { prepareDatabase } from '../database/prepare-database.js';
 import { RECORD_TABLES } from '../record-storage/record-table.js';
 import { dnsQueryRecord } from '../testing/dns-query-record.js';
 import { handshakeRecord } from '../testing/handshake-batch.js';
+import { listenerRecord } from '../testing/listener-record.js';
 import { nameLookupRecord } from '../testing/name-lookup-record.js';
 import { receiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
 import { recordBatchBytes } from '../testing/record-batch.js';
@@ -41,6 +42,7 @@ it('loses nothing and stores nothing twice when Postgres is killed twice under l
       dnsQueries: Array.from({ length: ROWS }, () => dnsQueryRecord()),
       nameLookups: Array.from({ length: ROWS }, () => nameLookupRecord()),
       receiveQueueDrops: Array.from({ length: ROWS }, () => receiveQueueDropRecord()),
+      listeners: Array.from({ length: ROWS }, () => listenerRecord()),
     };
     let seq = 0;
     const lane = async () => {

@@ -7,6 +7,7 @@ import { RECORD_TABLES } from '../record-storage/record-table.js';
 import { WindowLossStore } from '../record-storage/window-loss.store.js';
 import { dnsQueryRecord } from '../testing/dns-query-record.js';
 import { handshakeRecord } from '../testing/handshake-batch.js';
+import { listenerRecord } from '../testing/listener-record.js';
 import { nameLookupRecord } from '../testing/name-lookup-record.js';
 import { receiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
 import { type BatchContents, recordBatchBytes } from '../testing/record-batch.js';
@@ -54,6 +55,7 @@ describe('ingest of several kinds of records', () => {
         { ...loss, records: 1, probe: Probe.TCP_HANDSHAKE },
         { ...loss, records: 20, probe: Probe.DNS },
         { ...loss, records: 300, probe: Probe.NAME_LOOKUP },
+        { ...loss, records: 4_000, probe: Probe.LISTENER },
       ],
     });
     await submit(3, {});
@@ -64,8 +66,9 @@ describe('ingest of several kinds of records', () => {
     expect(await ofProbe(Probe.TCP_HANDSHAKE)).toEqual([1, [null, 'tcp_handshake']]);
     expect(await ofProbe(Probe.DNS)).toEqual([20, ['dns', null]]);
     expect(await ofProbe(Probe.NAME_LOOKUP)).toEqual([300, ['name_lookup', null]]);
+    expect(await ofProbe(Probe.LISTENER)).toEqual([4_000, ['listener', null]]);
     const ofAll = await new WindowLossStore(pool).touching({ ...wholeTime, agentIds: [agentId] });
-    expect([ofAll.records, ofAll.intervals.length]).toEqual([321, 4]);
+    expect([ofAll.records, ofAll.intervals.length]).toEqual([4_321, 5]);
   });
 
   it('stores all kinds of records of a batch in one transaction, once, and counts them by kind', async () => {
@@ -74,6 +77,7 @@ describe('ingest of several kinds of records', () => {
       dnsQueries: [dnsQueryRecord(), dnsQueryRecord({ queryName: '\\027.example' })],
       nameLookups: [nameLookupRecord(), nameLookupRecord(), nameLookupRecord()],
       receiveQueueDrops: [receiveQueueDropRecord()],
+      listeners: [listenerRecord(), listenerRecord({ socketCookie: 91 })],
     };
     const counted = () =>
       Promise.all(RECORD_TABLES.map((kind) => metric('synscope_ingest_rows_total', { kind })));
@@ -81,7 +85,7 @@ describe('ingest of several kinds of records', () => {
     await Promise.all([submit(1, contents), submit(1, contents)]);
     await submit(1, contents);
     const counts = await Promise.all(RECORD_TABLES.map(count));
-    expect(counts).toEqual([1, 2, 3, 1]);
+    expect(counts).toEqual([1, 2, 3, 1, 2]);
     const { rows } = await pool.query(
       `SELECT count(DISTINCT xmin::text)::int AS transactions FROM (
          ${[...RECORD_TABLES, 'ingest_batch'].map((table) => `SELECT xmin FROM ${table} WHERE agent_id = $1`).join(' UNION ALL ')}
@@ -90,7 +94,7 @@ describe('ingest of several kinds of records', () => {
     );
     expect(rows).toEqual([{ transactions: 1 }]);
     const ledger = await pool.query('SELECT rows FROM ingest_batch WHERE agent_id = $1', [agentId]);
-    expect(ledger.rows).toEqual([{ rows: 7 }]);
+    expect(ledger.rows).toEqual([{ rows: 9 }]);
     const after = await counted();
     expect(after.map((rows, kind) => rows - (before[kind] ?? 0))).toEqual(counts);
   });
@@ -104,7 +108,7 @@ describe('ingest of several kinds of records', () => {
       reason: 'out_of_range',
       message: expect.stringContaining('dns_queries.query_names[0]'),
     });
-    expect(await Promise.all([...RECORD_TABLES, 'ingest_batch'].map(count))).toEqual([0, 0, 0, 0, 0]);
+    expect(await Promise.all([...RECORD_TABLES, 'ingest_batch'].map(count))).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
   it('makes the partition of an old hour for the kinds of records that came from then', async () => {
@@ -119,6 +123,6 @@ describe('ingest of several kinds of records', () => {
         return rows[0].there;
       }),
     );
-    expect(old).toEqual([false, true, false, false]);
+    expect(old).toEqual([false, true, false, false, false]);
   });
 });

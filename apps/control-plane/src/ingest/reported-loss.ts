@@ -13,7 +13,12 @@ const CAUSES_OF_AGENTS: ReadonlySet<number> = new Set([
   LossCause.TCP_STREAM,
 ]);
 
-const PROBES_WITH_LOSS: ReadonlySet<number> = new Set([Probe.TCP_HANDSHAKE, Probe.DNS, Probe.NAME_LOOKUP]);
+const PROBES_WITH_LOSS: ReadonlySet<number> = new Set([
+  Probe.TCP_HANDSHAKE,
+  Probe.DNS,
+  Probe.NAME_LOOKUP,
+  Probe.LISTENER,
+]);
 
 const LAST_FIELD = 5;
 

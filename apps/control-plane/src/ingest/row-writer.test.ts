@@ -8,6 +8,7 @@ import { observedAtOfRecordId, recordIdRange } from '../record-storage/record-id
 import { RECORD_TABLES } from '../record-storage/record-table.js';
 import type { DnsQueryRecord } from '../testing/dns-query-record.js';
 import type { HandshakeRecord } from '../testing/handshake-batch.js';
+import type { ListenerRecord } from '../testing/listener-record.js';
 import type { NameLookupRecord } from '../testing/name-lookup-record.js';
 import type { ReceiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
 import { batchContentsArbitrary, recordBatchBytes } from '../testing/record-batch.js';
@@ -98,6 +99,17 @@ const STORED_AS = {
   name_lookup: 'latency_us AS "latencyUs", result_code AS "resultCode", family, name, flags',
   receive_queue_drop: `interval_us AS "intervalUs", drops, cause, side, ${address('local_address')} AS "localAddress",
     local_port AS "localPort", receive_buffer_bytes AS "receiveBufferBytes"`,
+  listener_sample: `interval_us AS "intervalUs", ${address('local_address')} AS "localAddress", local_port AS "localPort",
+    socket_cookie AS "socketCookie", accept_queue_length AS "acceptQueueLength", accept_queue_limit AS "acceptQueueLimit",
+    accept_queue_peak AS "acceptQueuePeak", syn_queue_length AS "synQueueLength", syn_queue_peak AS "synQueuePeak", syns,
+    syns_refused_accept_queue_full AS "synsRefusedAcceptQueueFull", syns_refused_syn_queue_full AS "synsRefusedSynQueueFull",
+    syns_refused_unexplained AS "synsRefusedUnexplained", syns_answered_by_cookie AS "synsAnsweredByCookie",
+    acks_dropped_accept_queue_full AS "acksDroppedAcceptQueueFull", acks_dropped_on_cookie_path AS "acksDroppedOnCookiePath",
+    drops, somaxconn, tcp_max_syn_backlog AS "tcpMaxSynBacklog", tcp_syncookies AS "tcpSyncookies",
+    tcp_abort_on_overflow AS "tcpAbortOnOverflow", netns_listen_overflows AS "netnsListenOverflows",
+    netns_listen_drops AS "netnsListenDrops", netns_tcp_req_q_full_drop AS "netnsTcpReqQFullDrop",
+    netns_tcp_req_q_full_do_cookies AS "netnsTcpReqQFullDoCookies", netns_syncookies_sent AS "netnsSyncookiesSent",
+    netns_syncookies_recv AS "netnsSyncookiesRecv", netns_syncookies_failed AS "netnsSyncookiesFailed"`,
 } as const;
 
 /** In the order of their batch. */
@@ -116,12 +128,19 @@ it('puts random batches into Postgres so that every column of every kind reads b
       await store(recordBatchBytes(++seq, contents));
       const expected: [
         keyof typeof STORED_AS,
-        readonly (HandshakeRecord | DnsQueryRecord | NameLookupRecord | ReceiveQueueDropRecord)[],
+        readonly (
+          | HandshakeRecord
+          | DnsQueryRecord
+          | NameLookupRecord
+          | ReceiveQueueDropRecord
+          | ListenerRecord
+        )[],
       ][] = [
         ['handshake', contents.handshakes],
         ['dns_query', contents.dnsQueries],
         ['name_lookup', contents.nameLookups],
         ['receive_queue_drop', contents.receiveQueueDrops],
+        ['listener_sample', contents.listeners],
       ];
       for (const [table, records] of expected) {
         expect(await stored(table)).toEqual(records.map(withHexAddresses));

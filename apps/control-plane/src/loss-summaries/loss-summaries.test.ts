@@ -35,6 +35,7 @@ it('tell whose records an agent lost, and a session only of the loss of its prob
     lost(LossCause.RING_FULL, Probe.DNS, 20),
     lost(LossCause.TCP_STREAM, Probe.DNS, 300),
     lost(LossCause.RING_FULL, Probe.NAME_LOOKUP, 4_000),
+    lost(LossCause.AGENT_BUFFER_FULL, Probe.LISTENER, 50_000),
   ];
   agent.batch(recordBatch(1, { loss }));
   // A batch that never comes could have held anything.
@@ -51,6 +52,7 @@ it('tell whose records an agent lost, and a session only of the loss of its prob
   };
   const gap = ['sequence_gap', null, null];
   expect(await lossOf(`/agents/${agent.agentId}`)).toEqual([
+    ['agent_buffer_full', 'listener', 50_000],
     ['ring_full', 'name_lookup', 4_000],
     ['tcp_stream', 'dns', 300],
     ['ring_full', 'dns', 20],

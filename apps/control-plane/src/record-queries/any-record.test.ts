@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { IngestService } from '../ingest/ingest.service.js';
 import { dnsQueryRecordArbitrary } from '../testing/dns-query-record.js';
+import { listenerRecordArbitrary } from '../testing/listener-record.js';
 import { nameLookupRecordArbitrary } from '../testing/name-lookup-record.js';
 import { receiveQueueDropRecordArbitrary } from '../testing/receive-queue-drop-record.js';
 import { recordBatchBytes } from '../testing/record-batch.js';
@@ -33,18 +34,25 @@ it('answers whatever ingest takes, in every order and in summaries', async () =>
   const since = until - 30 * 60_000_000;
   const some = <T>(record: fc.Arbitrary<T>) => fc.array(record, { minLength: 20, maxLength: 100 });
   let seq = 0;
-  const expected = { queries: [] as string[], lookups: [] as string[], drops: [] as string[] };
+  const expected = {
+    queries: [] as string[],
+    lookups: [] as string[],
+    drops: [] as string[],
+    sockets: [] as string[],
+  };
   await fc.assert(
     fc.asyncProperty(
       some(dnsQueryRecordArbitrary(since, until)),
       some(nameLookupRecordArbitrary(since, until)),
       some(receiveQueueDropRecordArbitrary(since, until)),
-      async (dnsQueries, nameLookups, receiveQueueDrops) => {
-        const bytes = recordBatchBytes(++seq, { dnsQueries, nameLookups, receiveQueueDrops });
+      some(listenerRecordArbitrary(since, until)),
+      async (dnsQueries, nameLookups, receiveQueueDrops, listeners) => {
+        const bytes = recordBatchBytes(++seq, { dnsQueries, nameLookups, receiveQueueDrops, listeners });
         await application.app.get(IngestService).submit({ agentId, bootId, bytes });
         expected.queries.push(...dnsQueries.map(({ queryName }) => queryName));
         expected.lookups.push(...nameLookups.map(({ name }) => name));
         expected.drops.push(...receiveQueueDrops.map(({ drops }) => String(drops)));
+        expected.sockets.push(...listeners.map(({ socketCookie }) => socketCookie.toString(16)));
         for (const order of ['-observedAt', '-latencyUs']) {
           const queries = await readAll(`/dns-queries?order=${order}`);
           expect(queries.map(({ queryName }) => queryName).sort()).toEqual(expected.queries.toSorted());
@@ -53,6 +61,11 @@ it('answers whatever ingest takes, in every order and in summaries', async () =>
         }
         const drops = await readAll('/receive-queue-drops');
         expect(drops.map((drop) => String(drop['drops'])).sort()).toEqual(expected.drops.toSorted());
+        const samples = await readAll('/listener-samples');
+        const cookies = samples.map((sample) => String(sample['socketCookie']));
+        expect(cookies.toSorted()).toEqual(expected.sockets.toSorted());
+        const sockets = await readAll('/listeners?order=-refused');
+        expect(new Set(sockets.map((socket) => socket['socketCookie']))).toEqual(new Set(cookies));
       },
     ),
     { numRuns: 5, endOnFailure: true },

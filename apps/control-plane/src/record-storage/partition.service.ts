@@ -133,6 +133,7 @@ function hoursByTable(): Readonly<Record<PartitionedTable, Set<number>>> {
     dns_query: new Set(),
     name_lookup: new Set(),
     receive_queue_drop: new Set(),
+    listener_sample: new Set(),
     handshake_pair: new Set(),
   };
 }

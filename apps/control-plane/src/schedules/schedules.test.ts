@@ -169,12 +169,12 @@ describe('a schedule is refused', () => {
     expect(refused.body.errors[0].message).toMatch(message);
   });
 
-  it('for a probe that no agent has', async () => {
-    const refused = await create({ session: { probes: ['listener'] } });
+  it('for a session whose filter acts on none of its probes', async () => {
+    const refused = await create({ session: { probes: ['listener'], filter: { remotePorts: [443] } } });
     expect(refused.status).toBe(400);
     expect(refused.body).toMatchObject({
-      code: 'probe_not_available',
-      errors: [{ path: 'session.probes.0' }],
+      code: 'invalid_request',
+      errors: [{ path: 'session.filter.remotePorts' }],
     });
   });
 

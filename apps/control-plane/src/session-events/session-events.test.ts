@@ -8,13 +8,14 @@ import { EventReader, type ReceivedEvent } from '../testing/event-reader.js';
 import { eventually } from '../testing/eventually.js';
 import { testFleet } from '../testing/fleet.js';
 import { handshakeRecord } from '../testing/handshake-batch.js';
+import { listenerRecord } from '../testing/listener-record.js';
 import { nameLookupRecord } from '../testing/name-lookup-record.js';
 import { receiveQueueDropRecord } from '../testing/receive-queue-drop-record.js';
 import { type BatchContents, recordBatch } from '../testing/record-batch.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
 import { SessionWatch } from './session-watch.js';
 
-const RECORD_EVENTS = ['handshake', 'dns_query', 'name_lookup', 'receive_queue_drop'];
+const RECORD_EVENTS = ['handshake', 'dns_query', 'name_lookup', 'receive_queue_drop', 'listener'];
 
 let here: TestApplication;
 let there: TestApplication;
@@ -52,7 +53,7 @@ async function traced(
   const agents: FakeAgent[] = [];
   for (const application of applications) agents.push(await testFleet(application).agent({ test }));
   const session = await testFleet(here).session(
-    { selector: `test=${test}`, probes: ['tcp_handshake', 'dns', 'name_lookup'], ...body },
+    { selector: `test=${test}`, probes: ['tcp_handshake', 'dns', 'name_lookup', 'listener'], ...body },
     '?wait=10s',
   );
   const { id } = session.body;
@@ -112,13 +113,15 @@ describe('GET /trace-sessions/{id}/events', () => {
       dnsQueries: [dnsQueryRecord(one.record), dnsQueryRecord({ ...one.record, queryName: 'b.example' })],
       nameLookups: [nameLookupRecord(one.record)],
       receiveQueueDrops: [receiveQueueDropRecord(one.record)],
+      listeners: [listenerRecord(one.record)],
     });
-    const events = await take(reader, 5);
+    const events = await take(reader, 6);
     for (const [event, list] of [
       ['handshake', 'handshakes'],
       ['dns_query', 'dns-queries'],
       ['name_lookup', 'name-lookups'],
       ['receive_queue_drop', 'receive-queue-drops'],
+      ['listener', 'listener-samples'],
     ]) {
       const { items } = (await here.call('GET', `/${list}?sessionId=${id}`)).body;
       const sent = events.filter((candidate) => candidate.event === event).map(({ data }) => data);

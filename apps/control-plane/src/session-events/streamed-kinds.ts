@@ -1,6 +1,7 @@
 import {
   dnsQuerySchema,
   handshakeSchema,
+  listenerSampleSchema,
   nameLookupSchema,
   type ProbeName,
   receiveQueueDropSchema,
@@ -9,6 +10,7 @@ import {
 import type { z } from 'zod';
 import { DNS_QUERIES } from '../dns-queries/dns-query-kind.js';
 import { HANDSHAKES } from '../handshakes/handshake-kind.js';
+import { LISTENER_SAMPLES } from '../listeners/listener-sample-kind.js';
 import { NAME_LOOKUPS } from '../name-lookups/name-lookup-kind.js';
 import { RECEIVE_QUEUE_DROPS } from '../receive-queue-drops/receive-queue-drop-kind.js';
 import type { RecordConditions } from '../record-queries/record-conditions.js';
@@ -51,6 +53,7 @@ export const STREAMED_KINDS: readonly StreamedKind[] = [
   streamed('dns_query', 'dns', DNS_QUERIES, dnsQuerySchema),
   streamed('name_lookup', 'name_lookup', NAME_LOOKUPS, nameLookupSchema),
   streamed('receive_queue_drop', 'dns', RECEIVE_QUEUE_DROPS, receiveQueueDropSchema),
+  streamed('listener', 'listener', LISTENER_SAMPLES, listenerSampleSchema),
 ];
 
 function streamed<Row extends RecordRow, T, F extends LatencyFilter>(

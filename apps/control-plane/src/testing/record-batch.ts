@@ -3,6 +3,7 @@ import { type Batch, BatchSchema } from '@synscope/protocol';
 import fc from 'fast-check';
 import { type DnsQueryRecord, dnsQueryColumns, dnsQueryRecordArbitrary } from './dns-query-record.js';
 import { type HandshakeRecord, handshakeColumns, handshakeRecordArbitrary } from './handshake-batch.js';
+import { type ListenerRecord, listenerColumns, listenerRecordArbitrary } from './listener-record.js';
 import { type LossReport, lossEntries } from './loss-report.js';
 import { type NameLookupRecord, nameLookupColumns, nameLookupRecordArbitrary } from './name-lookup-record.js';
 import {
@@ -17,11 +18,19 @@ export interface BatchContents {
   readonly dnsQueries?: readonly DnsQueryRecord[];
   readonly nameLookups?: readonly NameLookupRecord[];
   readonly receiveQueueDrops?: readonly ReceiveQueueDropRecord[];
+  readonly listeners?: readonly ListenerRecord[];
   readonly loss?: readonly LossReport[];
 }
 
 export function recordBatch(seq: number, contents: BatchContents): Batch {
-  const { handshakes = [], dnsQueries = [], nameLookups = [], receiveQueueDrops = [], loss = [] } = contents;
+  const {
+    handshakes = [],
+    dnsQueries = [],
+    nameLookups = [],
+    receiveQueueDrops = [],
+    listeners = [],
+    loss = [],
+  } = contents;
   return create(BatchSchema, {
     seq: BigInt(seq),
     loss: lossEntries(loss),
@@ -30,6 +39,7 @@ export function recordBatch(seq: number, contents: BatchContents): Batch {
     ...(dnsQueries.length > 0 && { dnsQueries: dnsQueryColumns(dnsQueries) }),
     ...(nameLookups.length > 0 && { nameLookups: nameLookupColumns(nameLookups) }),
     ...(receiveQueueDrops.length > 0 && { receiveQueueDrops: receiveQueueDropColumns(receiveQueueDrops) }),
+    ...(listeners.length > 0 && { listeners: listenerColumns(listeners) }),
   });
 }
 
@@ -49,6 +59,7 @@ export function batchContentsArbitrary(
       dnsQueries: fc.array(dnsQueryRecordArbitrary(fromUs, untilUs), { maxLength }),
       nameLookups: fc.array(nameLookupRecordArbitrary(fromUs, untilUs), { maxLength }),
       receiveQueueDrops: fc.array(receiveQueueDropRecordArbitrary(fromUs, untilUs), { maxLength }),
+      listeners: fc.array(listenerRecordArbitrary(fromUs, untilUs), { maxLength }),
     })
     .filter((contents) => Object.values(contents).some((records) => records.length > 0));
 }

@@ -7,10 +7,3 @@ export const PROBE_NUMBERS: Readonly<Record<ProbeName, Probe>> = {
   name_lookup: Probe.NAME_LOOKUP,
   listener: Probe.LISTENER,
 };
-
-/** What agents of this version can run; the contract names more, for later ones. */
-export const AVAILABLE_PROBES: readonly ProbeName[] = ['tcp_handshake', 'dns', 'name_lookup'];
-
-export function isAvailable(probe: ProbeName): boolean {
-  return AVAILABLE_PROBES.includes(probe);
-}

@@ -11,9 +11,9 @@ import { parseSelector, type Selector, SelectorSyntaxError } from '@synscope/sel
 import { invalidField } from '../errors/api-error.js';
 import { uuidToBytes } from '../grpc/uuid-bytes.js';
 import { withoutHostBits } from './address-prefix.js';
-import { AVAILABLE_PROBES, isAvailable, PROBE_NUMBERS } from './probes.js';
+import { PROBE_NUMBERS } from './probes.js';
 import { toProtocolFilter } from './protocol-filter.js';
-import { invalidSelector, probeNotAvailable } from './trace-session.errors.js';
+import { invalidSelector } from './trace-session.errors.js';
 
 export interface CheckedSpec {
   readonly spec: TraceSessionSpec;
@@ -22,9 +22,6 @@ export interface CheckedSpec {
 
 /** What the schema of the contract cannot say. Throws ApiError. */
 export function checkSpec({ name: _, ...spec }: TraceSessionCreate): CheckedSpec {
-  for (const [index, probe] of spec.probes.entries()) {
-    if (!isAvailable(probe)) throw probeNotAvailable(index, probe, AVAILABLE_PROBES);
-  }
   checkFieldsAct(spec);
   checkPrefixes('remoteCidrs', spec.filter.remoteCidrs);
   checkPrefixes('dnsServers', spec.filter.dnsServers);

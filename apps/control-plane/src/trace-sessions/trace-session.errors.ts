@@ -3,13 +3,6 @@ import { ApiError, invalidField } from '../errors/api-error.js';
 /** As many as one agent runs at a time: the bits of the mask that a record carries in the kernel. */
 export const SESSION_SLOTS = 64;
 
-export function probeNotAvailable(index: number, probe: string, available: readonly string[]): ApiError {
-  const message = `this version cannot measure ${probe} yet; available: ${available.join(', ')}`;
-  return new ApiError('probe_not_available', `probes.${index}: ${message}`, {
-    errors: [{ path: `probes.${index}`, message }],
-  });
-}
-
 export function invalidSelector(message: string): ApiError {
   return invalidField('selector', message);
 }

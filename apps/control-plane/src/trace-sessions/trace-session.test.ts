@@ -180,7 +180,9 @@ describe('a trace session', () => {
 
 describe('a trace session is refused', () => {
   it.each([
-    [{ probes: ['tcp_handshake', 'listener'] }, 'probe_not_available', 'probes.1'],
+    [{ probes: ['listener'], filter: { minLatencyMs: 1 } }, 'invalid_request', 'filter.minLatencyMs'],
+    [{ probes: ['listener'], filter: { remotePorts: [443] } }, 'invalid_request', 'filter.remotePorts'],
+    [{ probes: ['dns'], filter: { localPorts: [443] } }, 'invalid_request', 'filter.localPorts'],
     [{ probes: ['udp'] }, 'invalid_request', 'probes.0'],
     [{ probes: [] }, 'invalid_request', 'probes'],
     [{ name: 'a\u0000b' }, 'invalid_request', 'name'],

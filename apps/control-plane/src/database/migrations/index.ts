@@ -12,6 +12,7 @@ import { dns } from './0031-dns.js';
 import { recordCounts } from './0032-record-counts.js';
 import { schedules } from './0040-schedules.js';
 import { storedIn } from './0041-stored-in.js';
+import { listenerSamples } from './0050-listener-samples.js';
 import { handshakePairs } from './0051-handshake-pairs.js';
 import { webhookEvents } from './0070-webhook-events.js';
 import { clockOffsetUncertainty } from './0080-clock-offset-uncertainty.js';
@@ -31,6 +32,7 @@ export const MIGRATIONS: readonly Migration[] = [
   recordCounts,
   schedules,
   storedIn,
+  listenerSamples,
   handshakePairs,
   webhookEvents,
   clockOffsetUncertainty,
