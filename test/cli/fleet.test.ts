@@ -115,7 +115,7 @@ describe('synscope trace', () => {
 
   it.each([
     [['--duration-seconds', 'long'], /--duration-seconds: "long" is no number/],
-    [['--probes', 'listener'], /probes/],
+    [['--probes', 'udp'], /probes/],
     [['--min-latency-ms', '-1'], /filter\.minLatencyMs \(--min-latency-ms\)/],
     [['--remote-ports', '443,http'], /--remote-ports: "http" is no number/],
     [['--remote-ports', '70000'], /--remote-ports\): expected a port/],

@@ -142,3 +142,25 @@ describe('synscope lookups', () => {
     expect((await cli(['lookups', '--name', 'other.example'])).errors).toContain('nothing found');
   });
 });
+
+describe('synscope listeners', () => {
+  it('shows which sockets refused most, with their queues', async () => {
+    const { status, output } = await cli(['listeners']);
+    expect(status).toBe(0);
+    const [headings, ...rows] = lines(output);
+    expect(headings).toMatch(/^LISTENS ON +HOST +PROCESS +ACCEPT QUEUE +PEAK +SYN QUEUE +SYNS +ACCEPT FULL/);
+    expect(rows[0]).toMatch(/^192\.0\.2\.80:7000 +web-1 +nginx +0 of 511 +512 +0 +0 +6 +0 +0 +0 +0 /);
+    expect(rows).toHaveLength(2);
+    expect((await cli(['listeners', '--refusing', 'true', '--fail-if-any'])).status).toBe(1);
+  });
+
+  it('shows the history of a socket', async () => {
+    const { output } = await cli(['listeners', 'samples', '--local-port', '80', '-o', 'ndjson']);
+    expect(JSON.parse(output)).toMatchObject({ socketCookie: '5b', acceptQueue: { limit: 511 } });
+  });
+
+  it('refuses a bad filter with status 2', async () => {
+    const { status, errors } = await cli(['listeners', '--refusing', 'maybe']);
+    expect([status, errors]).toEqual([2, expect.stringContaining('expected true or false')]);
+  });
+});

@@ -3,6 +3,7 @@ import { DatabasePool } from '../../apps/control-plane/src/database/database-poo
 import { IngestService } from '../../apps/control-plane/src/ingest/ingest.service.ts';
 import { dnsQueryRecord } from '../../apps/control-plane/src/testing/dns-query-record.ts';
 import { handshakeRecord } from '../../apps/control-plane/src/testing/handshake-batch.ts';
+import { listenerRecord } from '../../apps/control-plane/src/testing/listener-record.ts';
 import { nameLookupRecord } from '../../apps/control-plane/src/testing/name-lookup-record.ts';
 import { recordBatchBytes } from '../../apps/control-plane/src/testing/record-batch.ts';
 import type { TestApplication } from '../../apps/control-plane/src/testing/test-application.ts';
@@ -13,7 +14,7 @@ const bootId = '0198c0de-0000-7000-8000-0000000000bb';
 /** A process that would set the terminal's title and reverse the rest of the line: ESC ] … BEL, and U+202E. */
 export const HOSTILE_NAME = '\u001b]0;x\u0007\u202e';
 
-/** A few minutes ago: a slow handshake of a hostile process, one that timed out, DNS and lookups, and loss. */
+/** A few minutes ago: a slow handshake of a hostile process, one that timed out, DNS, lookups and listening sockets, and loss. */
 export async function storeRecords(application: TestApplication): Promise<void> {
   await application.app
     .get(DatabasePool)
@@ -46,6 +47,10 @@ export async function storeRecords(application: TestApplication): Promise<void> 
     ],
     nameLookups: [
       nameLookupRecord({ ...at(1), name: 'api.example.com', latencyUs: 250_000, resultCode: -3 }),
+    ],
+    listeners: [
+      listenerRecord({ ...at(1), localPort: 7_000, acceptQueuePeak: 512, synsRefusedAcceptQueueFull: 6 }),
+      listenerRecord({ ...at(2), localPort: 80, socketCookie: 91 }),
     ],
     loss: [
       {

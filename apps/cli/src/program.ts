@@ -4,6 +4,7 @@ import { addAgents } from './commands/agents.js';
 import { addCompletion } from './commands/completion.js';
 import { addDns } from './commands/dns.js';
 import { addDoctor } from './commands/doctor.js';
+import { addListeners } from './commands/listeners.js';
 import { addLookups } from './commands/lookups.js';
 import { addSchedule } from './commands/schedule.js';
 import { addSlow } from './commands/slow.js';
@@ -20,6 +21,7 @@ const COMMANDS = [
   addSlow,
   addDns,
   addLookups,
+  addListeners,
   addSchedule,
   addToken,
   addDoctor,

@@ -43,7 +43,7 @@ const SPEC_NUMBERS = {
   maxRecordsPerAgent: ['<n>', 'an agent ends it after so many records (default: 100000)'],
 } satisfies Flags<string>;
 const SPEC_LISTS = {
-  probes: ['<probe,…>', 'tcp_handshake, dns, name_lookup (default: tcp_handshake,dns)'],
+  probes: ['<probe,…>', 'tcp_handshake, dns, name_lookup, listener (default: tcp_handshake,dns)'],
 } satisfies Flags<string>;
 const SPEC_FLAGS = { ...SPEC_LISTS, ...SPEC_TEXTS, ...SPEC_NUMBERS } satisfies Flags<
   Exclude<keyof SessionBody, 'filter'>

@@ -4,6 +4,7 @@ import { escapeJson, escapeText } from '../output/escape.js';
 import { endpointText, latencyText, plainText, timeText } from '../output/values.js';
 import { type SessionEvent, watchSession } from '../watch/watch-session.js';
 import { addConnectionFlags, addExample, addFailIfAny, addOutputFlag, type ListOptions } from './flags.js';
+import { refusedOf } from './listeners.js';
 
 interface WatchOptions extends ListOptions {
   readonly from: 'start' | 'now';
@@ -80,6 +81,12 @@ function factsOf(event: RecordEvent): readonly string[] {
     case 'receive_queue_drop': {
       const { drops, local } = event.data;
       return facts('drop', null, `${drops} datagrams`, `at ${endpointText(local)}`);
+    }
+    case 'listener': {
+      const { acceptQueue, local, syns } = event.data;
+      const lost = refusedOf(event.data);
+      const queue = `${acceptQueue.peak} of ${acceptQueue.limit} in the accept queue at most, ${syns} SYNs`;
+      return facts('listen', null, `${lost} refused`, `at ${endpointText(local)}, ${queue}`);
     }
   }
 }

@@ -348,6 +348,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/listeners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List listening sockets
+         * @description Listening TCP sockets of the whole fleet, each as its newest sample in the window tells, with the sums of the window: SYNs, what was refused or dropped and why, the peaks of both queues. `refusing=true&order=-refused` shows where connections are lost on the server. Measured while a session traces `listener` on the host. Computed from every sample of the window, at most 31 days.
+         */
+        get: operations["listener_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/listener-samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List samples of listening sockets
+         * @description The history of listening TCP sockets, newest first: one sample per socket and second in which something came, else every 30 s. `agentId` and `socketCookie` of a listener give its own.
+         */
+        get: operations["listenerSample_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/listener-samples/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a sample of a listening socket
+         * @description One sample of a listening socket.
+         */
+        get: operations["listenerSample_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/join-tokens": {
         parameters: {
             query?: never;
@@ -1363,6 +1423,182 @@ export interface components {
             /** @description Inode of the network namespace; null is not known. */
             netns: number | null;
         };
+        ListenerList: {
+            /** @description One page of them. */
+            items: components["schemas"]["Listener"][];
+            /** @description Pass it as `cursor` for the next page; null at the end. */
+            nextCursor: string | null;
+            loss: components["schemas"]["Loss"];
+        };
+        /** @description A listening TCP socket as its newest sample in the window tells, with the sums of all its samples there. */
+        Listener: {
+            /**
+             * Format: uuid
+             * @description Of its newest sample: `GET /listener-samples/{id}`.
+             */
+            id: string;
+            /**
+             * @description When its newest sample was taken, by the clock of the host.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            observedAt: string;
+            /**
+             * @description When its first sample in the window was taken.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            firstObservedAt: string;
+            /** @description Its samples in the window. */
+            samples: number;
+            /** @description The time that the samples cover together, microseconds. */
+            observedUs: number;
+            /**
+             * Format: uuid
+             * @description The agent that observed it.
+             */
+            agentId: string;
+            /** @description As the agent reports it; null if the agent is not known any more. */
+            hostname: string | null;
+            /** @description The trace sessions that its newest sample matched. */
+            sessionIds: string[];
+            /** @description What the socket is bound to; the address of a wildcard socket is `::` or `0.0.0.0`. */
+            local: components["schemas"]["Endpoint"];
+            /**
+             * @description The kernel’s name of the socket on its host since the host was booted, in hexadecimal digits as `ss -lte` shows it (`sk:`). Tells the sockets of an SO_REUSEPORT group apart.
+             * @example 5a
+             */
+            socketCookie: string;
+            /** @description `length` and `limit` of the newest sample, `peak` of the window. */
+            acceptQueue: components["schemas"]["AcceptQueue"];
+            /** @description `length` of the newest sample, `peak` of the window. */
+            synQueue: components["schemas"]["SynQueue"];
+            /** @description SYNs that reached the socket, without those of a request that it already had. */
+            syns: number;
+            synsRefused: components["schemas"]["RefusedSyns"];
+            /** @description SYNs that were answered by a SYN cookie, as the SYN queue was full. */
+            synsAnsweredByCookie: number;
+            acksDropped: components["schemas"]["DroppedAcks"];
+            /** @description By how much the kernel’s own count of the socket rose (sk_drops, `d` of `ss -ltnm`): a check of the counts above; null is not known. */
+            drops: number | null;
+            /** @description Of the newest sample: sysctl settings of the socket’s network namespace. */
+            settings: components["schemas"]["ListenerSettings"];
+            netnsCounters: components["schemas"]["NetnsCounters"];
+            process: components["schemas"]["Process"];
+            /** @description Inode of the network namespace; null is not known. */
+            netns: number | null;
+        };
+        /** @description Connections that are established and wait for accept(). */
+        AcceptQueue: {
+            /** @description Connections that waited for accept() at the end. */
+            length: number;
+            /** @description The smaller of listen()’s backlog and net.core.somaxconn. The queue is full once `length` is above it: it takes one more. */
+            limit: number;
+            /** @description The longest that was seen: at a SYN, at a third packet, at the end. */
+            peak: number;
+        };
+        /** @description Requests in SYN_RECV: the SYN was accepted, the third packet lacks. */
+        SynQueue: {
+            /** @description Requests that waited at the end. */
+            length: number;
+            /** @description The most that were seen: at a SYN, at a third packet, at the end. */
+            peak: number;
+        };
+        /** @description SYNs that got no answer, by cause. Clients send them again. */
+        RefusedSyns: {
+            /** @description The accept queue was full when the SYN came. */
+            acceptQueueFull: number;
+            /** @description The SYN queue was full, and SYN cookies are off. */
+            synQueueFull: number;
+            /** @description The kernel refused it, and neither queue was seen to be full. */
+            unexplained: number;
+        };
+        /** @description Third packets of handshakes that were dropped, by way. */
+        DroppedAcks: {
+            /** @description The accept queue was full when the third packet came. The client believes to be connected; the server sends its SYN-ACK again. */
+            acceptQueueFull: number;
+            /** @description The same after a SYN cookie: nothing of the connection is left on the server, and it never learns of it. */
+            cookiePath: number;
+        };
+        /** @description sysctl settings of the socket’s network namespace at the end; null is not known. */
+        ListenerSettings: {
+            /** @description net.core.somaxconn: the most that listen() gets. */
+            somaxconn: number | null;
+            /** @description net.ipv4.tcp_max_syn_backlog. */
+            tcpMaxSynBacklog: number | null;
+            /** @description net.ipv4.tcp_syncookies: 0 off, 1 when the SYN queue is full, 2 always. */
+            tcpSyncookies: number | null;
+            /** @description net.ipv4.tcp_abort_on_overflow: 1 answers by RST what a full queue drops. */
+            tcpAbortOnOverflow: number | null;
+        };
+        /** @description By how much TcpExt counters of the socket’s network namespace rose (`nstat -z`), of all its sockets together; null is not known. */
+        NetnsCounters: {
+            /** @description ListenOverflows: an accept queue was full. */
+            listenOverflows: number | null;
+            /** @description ListenDrops: SYNs and third packets that listening sockets dropped, for any cause. */
+            listenDrops: number | null;
+            /** @description TCPReqQFullDrop: a SYN queue was full, and the SYN was dropped. */
+            tcpReqQFullDrop: number | null;
+            /** @description TCPReqQFullDoCookies: a SYN queue was full, and a cookie was sent. */
+            tcpReqQFullDoCookies: number | null;
+            /** @description SyncookiesSent. */
+            syncookiesSent: number | null;
+            /** @description SyncookiesRecv: third packets with a valid cookie. */
+            syncookiesRecv: number | null;
+            /** @description SyncookiesFailed: third packets without a valid cookie. */
+            syncookiesFailed: number | null;
+        };
+        ListenerSampleList: {
+            /** @description One page of them. */
+            items: components["schemas"]["ListenerSample"][];
+            /** @description Pass it as `cursor` for the next page; null at the end. */
+            nextCursor: string | null;
+            loss: components["schemas"]["Loss"];
+        };
+        /** @description A listening TCP socket within an interval: its queues, and what it refused and dropped. Over all samples of a socket nothing is counted twice. */
+        ListenerSample: {
+            /**
+             * Format: uuid
+             * @description UUID, version 7.
+             */
+            id: string;
+            /**
+             * @description When the interval ended, by the clock of the host.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            observedAt: string;
+            /** @description Length of the interval that it counts, microseconds: about a second, up to 30 s of a quiet socket. */
+            intervalUs: number;
+            /**
+             * Format: uuid
+             * @description The agent that observed it.
+             */
+            agentId: string;
+            /** @description As the agent reports it; null if the agent is not known any more. */
+            hostname: string | null;
+            /** @description The trace sessions that it matched. */
+            sessionIds: string[];
+            /** @description What the socket is bound to; the address of a wildcard socket is `::` or `0.0.0.0`. */
+            local: components["schemas"]["Endpoint"];
+            /**
+             * @description The kernel’s name of the socket on its host since the host was booted, in hexadecimal digits as `ss -lte` shows it (`sk:`). Tells the sockets of an SO_REUSEPORT group apart.
+             * @example 5a
+             */
+            socketCookie: string;
+            acceptQueue: components["schemas"]["AcceptQueue"];
+            synQueue: components["schemas"]["SynQueue"];
+            /** @description SYNs that reached the socket, without those of a request that it already had. */
+            syns: number;
+            synsRefused: components["schemas"]["RefusedSyns"];
+            /** @description SYNs that were answered by a SYN cookie, as the SYN queue was full. */
+            synsAnsweredByCookie: number;
+            acksDropped: components["schemas"]["DroppedAcks"];
+            /** @description By how much the kernel’s own count of the socket rose (sk_drops, `d` of `ss -ltnm`): a check of the counts above; null is not known. */
+            drops: number | null;
+            settings: components["schemas"]["ListenerSettings"];
+            netnsCounters: components["schemas"]["NetnsCounters"];
+            process: components["schemas"]["Process"];
+            /** @description Inode of the network namespace; null is not known. */
+            netns: number | null;
+        };
         JoinTokenCreate: {
             /**
              * @description What it is for.
@@ -1571,7 +1807,7 @@ export interface components {
              */
             selector?: string;
             /**
-             * @description `tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener` cannot be measured yet.
+             * @description `tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener`: listening TCP sockets, their queues and what they refused.
              * @example [
              *       "tcp_handshake",
              *       "dns"
@@ -1581,7 +1817,7 @@ export interface components {
             /** @default {} */
             filter?: components["schemas"]["SessionFilterInput"];
             /**
-             * @description Fraction of the matching records to keep, above 0, at most 1. Both ends of a handshake keep the same ones; so do client and resolver of a DNS query, which is chosen by its message ID and name.
+             * @description Fraction of the matching records to keep, above 0, at most 1. Both ends of a handshake keep the same ones; so do client and resolver of a DNS query, which is chosen by its message ID and name. `listener` is not sampled.
              * @default 1
              */
             sampleRate?: number;
@@ -1599,7 +1835,7 @@ export interface components {
         /** @description Fields are ANDed, values within one list ORed; an empty list matches all. A field acts on the probes that its description begins with; one that acts on none of the session’s probes is refused. */
         SessionFilterInput: {
             /**
-             * @description Every probe: what is faster is left out. What failed always passes: a handshake that was not established, a query that was answered late or not at all, a lookup that returned an error. Milliseconds, with decimals, at most an hour.
+             * @description `tcp_handshake`, `dns`, `name_lookup`: what is faster is left out. What failed always passes: a handshake that was not established, a query that was answered late or not at all, a lookup that returned an error. Milliseconds, with decimals, at most an hour.
              * @default 0
              */
             minLatencyMs?: number;
@@ -1627,11 +1863,6 @@ export interface components {
              */
             remotePorts?: number[];
             /**
-             * @description `tcp_handshake`: port of this host; 1–65535, at most 64.
-             * @default []
-             */
-            localPorts?: number[];
-            /**
              * @description `tcp_handshake`: prefixes of the peer’s address, at most 64.
              * @default []
              * @example [
@@ -1640,6 +1871,11 @@ export interface components {
              *     ]
              */
             remoteCidrs?: (string)[];
+            /**
+             * @description `tcp_handshake`, `listener`: port of this host; 1–65535, at most 64.
+             * @default []
+             */
+            localPorts?: number[];
             /**
              * @description `dns`, `name_lookup`: exactly these names, at most 64. Any case, with or without the final dot; international names become A-labels.
              * @example [
@@ -1750,7 +1986,7 @@ export interface components {
              */
             selector: string;
             /**
-             * @description `tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener` cannot be measured yet.
+             * @description `tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener`: listening TCP sockets, their queues and what they refused.
              * @example [
              *       "tcp_handshake",
              *       "dns"
@@ -1759,7 +1995,7 @@ export interface components {
             probes: ("tcp_handshake" | "dns" | "name_lookup" | "listener")[];
             filter: components["schemas"]["SessionFilter"];
             /**
-             * @description Fraction of the matching records to keep, above 0, at most 1. Both ends of a handshake keep the same ones; so do client and resolver of a DNS query, which is chosen by its message ID and name.
+             * @description Fraction of the matching records to keep, above 0, at most 1. Both ends of a handshake keep the same ones; so do client and resolver of a DNS query, which is chosen by its message ID and name. `listener` is not sampled.
              * @default 1
              */
             sampleRate: number;
@@ -1777,7 +2013,7 @@ export interface components {
         /** @description Fields are ANDed, values within one list ORed; an empty list matches all. A field acts on the probes that its description begins with; one that acts on none of the session’s probes is refused. */
         SessionFilter: {
             /**
-             * @description Every probe: what is faster is left out. What failed always passes: a handshake that was not established, a query that was answered late or not at all, a lookup that returned an error. Milliseconds, with decimals, at most an hour.
+             * @description `tcp_handshake`, `dns`, `name_lookup`: what is faster is left out. What failed always passes: a handshake that was not established, a query that was answered late or not at all, a lookup that returned an error. Milliseconds, with decimals, at most an hour.
              * @default 0
              */
             minLatencyMs: number;
@@ -1805,11 +2041,6 @@ export interface components {
              */
             remotePorts: number[];
             /**
-             * @description `tcp_handshake`: port of this host; 1–65535, at most 64.
-             * @default []
-             */
-            localPorts: number[];
-            /**
              * @description `tcp_handshake`: prefixes of the peer’s address, at most 64.
              * @default []
              * @example [
@@ -1818,6 +2049,11 @@ export interface components {
              *     ]
              */
             remoteCidrs: (string)[];
+            /**
+             * @description `tcp_handshake`, `listener`: port of this host; 1–65535, at most 64.
+             * @default []
+             */
+            localPorts: number[];
             /**
              * @description `dns`, `name_lookup`: exactly these names, at most 64. Any case, with or without the final dot; international names become A-labels.
              * @default []
@@ -2034,6 +2270,15 @@ export interface components {
              * @description The name of the event.
              * @enum {string}
              */
+            event: "listener";
+            /** @description Where to go on after it. */
+            id: string;
+            data: components["schemas"]["ListenerSample"];
+        } | {
+            /**
+             * @description The name of the event.
+             * @enum {string}
+             */
             event: "missed";
             /** @description Where to go on after it. */
             id: string;
@@ -2189,7 +2434,7 @@ export interface components {
              */
             selector: string;
             /**
-             * @description `tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener` cannot be measured yet.
+             * @description `tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener`: listening TCP sockets, their queues and what they refused.
              * @example [
              *       "tcp_handshake",
              *       "dns"
@@ -2198,7 +2443,7 @@ export interface components {
             probes: ("tcp_handshake" | "dns" | "name_lookup" | "listener")[];
             filter: components["schemas"]["SessionFilter"];
             /**
-             * @description Fraction of the matching records to keep, above 0, at most 1. Both ends of a handshake keep the same ones; so do client and resolver of a DNS query, which is chosen by its message ID and name.
+             * @description Fraction of the matching records to keep, above 0, at most 1. Both ends of a handshake keep the same ones; so do client and resolver of a DNS query, which is chosen by its message ID and name. `listener` is not sampled.
              * @default 1
              */
             sampleRate: number;
@@ -3632,6 +3877,260 @@ export interface operations {
             };
             /** @description The Accept header leaves none of the three formats. */
             406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listener_list: {
+        parameters: {
+            query?: {
+                /** @description Observed at or after: RFC 3339 or a length of time before now. An hour before `until` if left out; with `sessionId`, all that is kept. */
+                since?: string;
+                /** @description Observed before. */
+                until?: string;
+                /** @description Observed by these agents, separated by commas. */
+                agentId?: string[];
+                /** @description Of the agents with exactly this hostname. */
+                hostname?: string;
+                /** @description Of one trace session. Hosts whose clock is off by more than an hour are missed. */
+                sessionId?: string;
+                /** @description Exactly as in /proc/PID/comm. */
+                processName?: string;
+                /** @description Address or prefix that the socket is bound to. */
+                localAddress?: (string) | (string);
+                /** @description Ports that the socket is bound to, separated by commas. */
+                localPort?: number[];
+                /** @description The socket with this `socketCookie`. Other hosts have others of the same: give `agentId`. */
+                socketCookie?: string;
+                /** @description `true`: only what refused a SYN or dropped a third packet. `false`: only what did not. A SYN that was answered by a cookie is not refused. */
+                refusing?: boolean;
+                /** @description `localPort`: lowest port first; pages have every socket once, whatever comes in meanwhile. `-refused`: most refused SYNs and dropped ACKs first; with `until`, so that sums stand still, pages have every socket once too. */
+                order?: "localPort" | "-refused";
+                /** @description How many items at most; 100 if left out. */
+                limit?: number;
+                /** @description `nextCursor` of the page before, from the same query. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListenerList"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than viewer. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header leaves none of the three formats. */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listenerSample_list: {
+        parameters: {
+            query?: {
+                /** @description Observed at or after: RFC 3339 or a length of time before now. An hour before `until` if left out; with `sessionId`, all that is kept. */
+                since?: string;
+                /** @description Observed before. */
+                until?: string;
+                /** @description Observed by these agents, separated by commas. */
+                agentId?: string[];
+                /** @description Of the agents with exactly this hostname. */
+                hostname?: string;
+                /** @description Of one trace session. Hosts whose clock is off by more than an hour are missed. */
+                sessionId?: string;
+                /** @description Exactly as in /proc/PID/comm. */
+                processName?: string;
+                /** @description Address or prefix that the socket is bound to. */
+                localAddress?: (string) | (string);
+                /** @description Ports that the socket is bound to, separated by commas. */
+                localPort?: number[];
+                /** @description The socket with this `socketCookie`. Other hosts have others of the same: give `agentId`. */
+                socketCookie?: string;
+                /** @description `true`: only what refused a SYN or dropped a third packet. `false`: only what did not. A SYN that was answered by a cookie is not refused. */
+                refusing?: boolean;
+                /** @description How many items at most; 100 if left out. */
+                limit?: number;
+                /** @description `nextCursor` of the page before, from the same query. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListenerSampleList"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than viewer. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header leaves none of the three formats. */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listenerSample_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListenerSample"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than viewer. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such sample, or retention is over. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
