@@ -3,6 +3,7 @@ import type { FakeAgent } from '@synscope/testing';
 import { dnsQueryRecord } from './dns-query-record.js';
 import { type TestFleet, testFleet } from './fleet.js';
 import { handshakeRecord } from './handshake-batch.js';
+import { listenerRecord } from './listener-record.js';
 import { nameLookupRecord } from './name-lookup-record.js';
 import { receiveQueueDropRecord } from './receive-queue-drop-record.js';
 import { type BatchContents, recordBatch } from './record-batch.js';
@@ -35,7 +36,7 @@ export class RouteWorld {
     const world = new RouteWorld(control, routes, tokens);
     const agent = await world.fleet.agent({ env: 'test' });
     const session = await world.fleet.session(
-      { probes: ['tcp_handshake', 'dns', 'name_lookup'] },
+      { probes: ['tcp_handshake', 'dns', 'name_lookup', 'listener'] },
       '?wait=20s',
     );
     const common = { sessionIds: [session.body.id] };
@@ -44,6 +45,7 @@ export class RouteWorld {
       dnsQueries: [dnsQueryRecord(common)],
       nameLookups: [nameLookupRecord(common)],
       receiveQueueDrops: [receiveQueueDropRecord(common)],
+      listeners: [listenerRecord(common)],
     });
     return world;
   }
