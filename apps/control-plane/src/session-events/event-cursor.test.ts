@@ -1,8 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import {
+  committedBetween,
+  parseSnapshot,
+  type Snapshot,
+  snapshotThrough,
+} from '../stored-batches/snapshot.js';
 import { decodeEventCursor, encodeEventCursor } from './event-cursor.js';
-import { committedBetween, parseSnapshot, type Snapshot, snapshotThrough } from './snapshot.js';
 
 const snapshotArbitrary: fc.Arbitrary<Snapshot> = fc
   .record({

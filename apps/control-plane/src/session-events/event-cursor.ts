@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Snapshot } from './snapshot.js';
+import type { Snapshot } from '../stored-batches/snapshot.js';
 
 /** Where a reader stands: everything that is in `seen`, and of what was committed from there until `page.end` the first `sent` records. */
 export interface EventCursor {

@@ -9,11 +9,11 @@ import {
 } from '@synscope/api-contract';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
 import { WakeUp } from '../lifecycle/wake-up.js';
+import type { Snapshot } from '../stored-batches/snapshot.js';
 import { endedEverywhere } from '../trace-sessions/session-waiting.js';
 import type { BatchRecords } from './batch-records.service.js';
 import { type EventCursor, encodeEventCursor } from './event-cursor.js';
 import type { Look, SessionWatcher } from './session-watch.js';
-import type { Snapshot } from './snapshot.js';
 import type { BatchPage, StoredBatch, StoredBatchStore } from './stored-batch.store.js';
 
 /** Proxies cut what is silent for a minute or less. Milliseconds. */

@@ -3,9 +3,9 @@ import type { TraceSession } from '@synscope/api-contract';
 import { ChangeFeed } from '../change-feed/change-feed.js';
 import { Configuration } from '../config/configuration.js';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
+import type { Snapshot } from '../stored-batches/snapshot.js';
 import { SessionControl } from '../trace-sessions/session-control.js';
 import { eventStreamsTaken, shuttingDown } from './session-event.errors.js';
-import type { Snapshot } from './snapshot.js';
 import { StoredBatchStore } from './stored-batch.store.js';
 
 /** How late a record is seen at most, besides what reading takes. One look takes Postgres 1–2 ms with 20 sessions of 1,000 agents each. Milliseconds. */

@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { DatabasePool } from '../database/database-pool.js';
 import {
-  committedBetween,
-  parseSnapshot,
-  type Snapshot,
-  snapshotBefore,
-  snapshotThrough,
-} from './snapshot.js';
+  committedBatchesSql,
+  endOfPage,
+  type Placing,
+  placing,
+} from '../stored-batches/committed-batches.js';
+import { readSnapshot } from '../stored-batches/read-snapshot.js';
+import { type Snapshot, snapshotBefore, snapshotThrough } from '../stored-batches/snapshot.js';
 
 /** How much makes a page at most, besides what is left of its last transaction. */
 export interface PageSize {
@@ -40,19 +41,8 @@ export interface BatchPage {
 export class StoredBatchStore {
   constructor(private readonly pool: DatabasePool) {}
 
-  /**
-   * Up to the last batch that is there to be seen, not to the last transaction: after a crash Postgres gives numbers again that left nothing
-   * in its log, but none below one that was committed.
-   */
-  async snapshot(): Promise<Snapshot> {
-    const { rows } = await this.pool.query<{ snapshot: string; last: string | null }>(
-      `SELECT pg_current_snapshot()::text AS snapshot,
-              (SELECT stored_in FROM ingest_batch WHERE stored_in IS NOT NULL ORDER BY stored_in DESC LIMIT 1)::text AS last`,
-    );
-    const { next, running } = parseSnapshot(rows[0]?.snapshot ?? '');
-    const last = rows[0]?.last ?? null;
-    const end = last === null ? next : Number(last) + 1;
-    return { next: end, running: running.filter((number) => number < end) };
+  snapshot(): Promise<Snapshot> {
+    return readSnapshot(this.pool);
   }
 
   /** No transaction has this number yet, nor a higher one. */
@@ -82,7 +72,7 @@ export class StoredBatchStore {
     const { parameters, place } = placing();
     // The first agent of a session is enough. A plain EXISTS would be joined to all of them.
     const { rows } = await this.pool.query<{ sessionId: string }>(
-      `WITH stored AS MATERIALIZED (SELECT DISTINCT agent_id FROM ${batchesSql(from, to, place)})
+      `WITH stored AS MATERIALIZED (SELECT DISTINCT agent_id FROM ${committedBatchesSql(from, to, place)})
        SELECT watched.id AS "sessionId" FROM unnest(${place(sessionIds)}::uuid[]) AS watched (id)
         CROSS JOIN LATERAL (
           SELECT FROM stored JOIN session_target USING (agent_id) WHERE session_id = watched.id LIMIT 1) AS first`,
@@ -119,7 +109,7 @@ export class StoredBatchStore {
     const { rows } = await this.pool.query<{ transaction: string }>(
       `SELECT stored_in::text AS transaction
          FROM (SELECT stored_in, sum(own) OVER (ORDER BY stored_in DESC) - own AS newer, sum(own) OVER () AS total
-                 FROM (SELECT stored_in, sum(rows) AS own FROM ${batchesSql(from, to, place)}
+                 FROM (SELECT stored_in, sum(rows) AS own FROM ${committedBatchesSql(from, to, place)}
                         WHERE ${ofSessionSql(sessionId, place)} GROUP BY stored_in) AS transactions) AS waiting
         WHERE total > ${place(backlog)} AND newer >= ${place(kept)} ORDER BY stored_in DESC LIMIT 1`,
       parameters,
@@ -137,49 +127,13 @@ export class StoredBatchStore {
     const { rows } = await this.pool.query<StoredBatch & { storedIn: string }>(
       `SELECT stored_in::text AS "storedIn", agent_id AS "agentId", boot_id AS "bootId", seq, rows,
               first_observed_at AS "firstObservedAt", last_observed_at AS "lastObservedAt"
-         FROM ${batchesSql(from, to, place)} WHERE ${ofSessionSql(sessionId, place)} ORDER BY stored_in ${limit}`,
+         FROM ${committedBatchesSql(from, to, place)} WHERE ${ofSessionSql(sessionId, place)} ORDER BY stored_in ${limit}`,
       parameters,
     );
     return rows.map((row) => ({ ...row, storedIn: Number(row.storedIn) }));
   }
 }
 
-interface Placing {
-  readonly parameters: unknown[];
-  readonly place: (value: unknown) => string;
-}
-
-function placing(): Placing {
-  const parameters: unknown[] = [];
-  return { parameters, place: (value) => `$${parameters.push(value)}` };
-}
-
-/** The rows of the ledger that were committed in between, with records in their batches, as an item of FROM. */
-function batchesSql(from: Snapshot, to: Snapshot, place: Placing['place']): string {
-  const { since, before, besides, others } = committedBetween(from, to);
-  const xids = (numbers: readonly number[]) => `${place(numbers.map(String))}::xid8[]`;
-  const xid = (number: number) => `${place(String(number))}::xid8`;
-  const parts = [
-    `stored_in >= ${xid(since)} AND stored_in < ${xid(before)}${besides.length > 0 ? ` AND stored_in <> ALL (${xids(besides)})` : ''}`,
-    ...(others.length > 0 ? [`stored_in = ANY (${xids(others)})`] : []),
-  ];
-  // By OR, the index could not be read in order.
-  return `(${parts.map((part) => `SELECT * FROM ingest_batch WHERE rows > 0 AND ${part}`).join(' UNION ALL ')}) AS batches`;
-}
-
 function ofSessionSql(sessionId: string, place: Placing['place']): string {
   return `agent_id IN (SELECT agent_id FROM session_target WHERE session_id = ${place(sessionId)})`;
-}
-
-/** How many of the batches make a page: whole transactions. */
-function endOfPage(
-  batches: readonly (StoredBatch & { readonly storedIn: number })[],
-  records: number,
-): number {
-  let rows = 0;
-  for (const [index, batch] of batches.entries()) {
-    if (rows >= records && batch.storedIn !== batches[index - 1]?.storedIn) return index;
-    rows += batch.rows;
-  }
-  return batches.length;
 }

@@ -17,6 +17,11 @@ export function parseSnapshot(text: string): Snapshot {
   return { next: Number(match[1]), running: running.sort((left, right) => left - right) };
 }
 
+/** The same as Postgres writes it. */
+export function formatSnapshot({ next, running }: Snapshot): string {
+  return `${running[0] ?? next}:${next}:${running.join(',')}`;
+}
+
 /** The moment before this transaction, as far as matters to whoever needs it and nothing earlier. */
 export function snapshotBefore(transaction: number): Snapshot {
   return { next: transaction, running: [] };
