@@ -7,6 +7,7 @@ import { configurationModule } from './config/configuration.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { DnsQueriesModule } from './dns-queries/dns-queries.module.js';
 import { EnrolmentModule } from './enrolment/enrolment.module.js';
+import { HandshakePairsModule } from './handshake-pairs/handshake-pairs.module.js';
 import { HandshakesModule } from './handshakes/handshakes.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/http.module.js';
@@ -37,6 +38,7 @@ const FOUNDATION = [
 const FEATURES: (new () => object)[] = [
   IngestModule,
   HandshakesModule,
+  HandshakePairsModule,
   DnsQueriesModule,
   NameLookupsModule,
   ReceiveQueueDropsModule,

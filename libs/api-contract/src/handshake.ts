@@ -86,7 +86,8 @@ const peerSchema = z
     agentId: z.guid().meta({ description: 'The agent that observed it.' }),
     hostname: z.string().nullable().meta({ description: 'Of that agent.' }),
     match: z.enum(['exact', 'probable']).meta({
-      description: '`exact`: by both initial sequence numbers.',
+      description:
+        'Both have the same initial sequence numbers. `exact`: addresses and ports agree, too; `probable`: they do not, as behind NAT, but the times fit and no other record does.',
     }),
   })
   .meta({ id: 'HandshakePeer', description: 'The record of the other end.' });
@@ -95,24 +96,60 @@ const breakdownPart = (description: string) =>
   z
     .strictObject({
       us: microsecondsSchema.nullable().meta({ description: 'Microseconds; null is not known.' }),
-      derivedFrom: z.string().meta({ description: 'What it was computed from.' }),
+      derivedFrom: z
+        .string()
+        .meta({ description: 'What it was computed from, or why it is not known; a sentence for people.' }),
     })
     .meta({ description });
 const breakdownSchema = z
   .strictObject({
-    networkRoundTrip: breakdownPart('On the way there and back.'),
-    lostSynWait: breakdownPart('Until a lost SYN was sent again.'),
-    lostSynAckWait: breakdownPart('Until a lost SYN-ACK was sent again.'),
-    serverQueue: breakdownPart('In the queues of the server.'),
-    acceptWait: breakdownPart('From ESTABLISHED to the return of accept().'),
+    networkRoundTrip: breakdownPart('The way there and back, of the packets that got through.'),
+    lostSynWait: breakdownPart(
+      'From the first SYN to the one that the server took: those before were lost, or refused by a full queue.',
+    ),
+    lostSynAckWait: breakdownPart('From the first SYN-ACK to the one that reached the client.'),
+    serverQueue: breakdownPart(
+      'How long the request stayed in the server’s SYN queue after its answer should have come: the ACK was lost, dropped by a full accept queue, or waited for data (TCP_DEFER_ACCEPT).',
+    ),
+    acceptWait: breakdownPart('In the accept queue: from ESTABLISHED to the return of accept().'),
   })
   .meta({ id: 'HandshakeBreakdown', description: 'Where the time went, from the records of both ends.' });
+export type HandshakeBreakdown = z.output<typeof breakdownSchema>;
+
+const stageSchema = (description: string) =>
+  z
+    .strictObject({
+      us: microsecondsSchema.meta({ description: 'Microseconds.' }),
+      uncertaintyUs: microsecondsSchema.meta({
+        description: 'It may be this much less or more, microseconds; 0 if both ends have one clock.',
+      }),
+    })
+    .nullable()
+    .meta({ description });
+const stagesSchema = z
+  .strictObject({
+    synSentToSynRecv: stageSchema(
+      'From the client’s first SYN until the server took one; null if the clocks of the two hosts are not known well enough.',
+    ),
+    synRecvToEstablished: stageSchema(
+      'From there until the client was established; null likewise. Both together are the client’s `latencyUs`.',
+    ),
+    derivedFrom: z.string().meta({ description: 'Whose clocks, or why there are none.' }),
+  })
+  .meta({
+    id: 'HandshakeStages',
+    description: 'The handshake in two stages, from the records of both ends.',
+  });
+export type HandshakeStages = z.output<typeof stagesSchema>;
 
 export const handshakeDetailSchema = z
   .strictObject({
     ...handshakeFields,
-    peer: peerSchema.nullable().meta({ description: 'Null if the other end is not known.' }),
+    peer: peerSchema.nullable().meta({
+      description: 'Null if the other end was not traced, or is not known (yet, within seconds).',
+    }),
     breakdown: breakdownSchema.nullable().meta({ description: 'Null unless both ends are known.' }),
+    stages: stagesSchema.nullable().meta({ description: 'Null unless both ends are known.' }),
   })
   .meta({ id: 'HandshakeDetail' });
 export type HandshakeDetail = z.output<typeof handshakeDetailSchema>;

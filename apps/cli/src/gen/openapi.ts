@@ -1116,10 +1116,12 @@ export interface components {
             netns: number | null;
             /** @description What was special about it; empty as a rule. */
             flags: ("syn_cookie" | "fast_open" | "mptcp" | "not_yet_accepted" | "simultaneous_open")[];
-            /** @description Null if the other end is not known. */
+            /** @description Null if the other end was not traced, or is not known (yet, within seconds). */
             peer: components["schemas"]["HandshakePeer"] | null;
             /** @description Null unless both ends are known. */
             breakdown: components["schemas"]["HandshakeBreakdown"] | null;
+            /** @description Null unless both ends are known. */
+            stages: components["schemas"]["HandshakeStages"] | null;
         };
         /** @description The record of the other end. */
         HandshakePeer: {
@@ -1136,48 +1138,67 @@ export interface components {
             /** @description Of that agent. */
             hostname: string | null;
             /**
-             * @description `exact`: by both initial sequence numbers.
+             * @description Both have the same initial sequence numbers. `exact`: addresses and ports agree, too; `probable`: they do not, as behind NAT, but the times fit and no other record does.
              * @enum {string}
              */
             match: "exact" | "probable";
         };
         /** @description Where the time went, from the records of both ends. */
         HandshakeBreakdown: {
-            /** @description On the way there and back. */
+            /** @description The way there and back, of the packets that got through. */
             networkRoundTrip: {
                 /** @description Microseconds; null is not known. */
                 us: number | null;
-                /** @description What it was computed from. */
+                /** @description What it was computed from, or why it is not known; a sentence for people. */
                 derivedFrom: string;
             };
-            /** @description Until a lost SYN was sent again. */
+            /** @description From the first SYN to the one that the server took: those before were lost, or refused by a full queue. */
             lostSynWait: {
                 /** @description Microseconds; null is not known. */
                 us: number | null;
-                /** @description What it was computed from. */
+                /** @description What it was computed from, or why it is not known; a sentence for people. */
                 derivedFrom: string;
             };
-            /** @description Until a lost SYN-ACK was sent again. */
+            /** @description From the first SYN-ACK to the one that reached the client. */
             lostSynAckWait: {
                 /** @description Microseconds; null is not known. */
                 us: number | null;
-                /** @description What it was computed from. */
+                /** @description What it was computed from, or why it is not known; a sentence for people. */
                 derivedFrom: string;
             };
-            /** @description In the queues of the server. */
+            /** @description How long the request stayed in the server’s SYN queue after its answer should have come: the ACK was lost, dropped by a full accept queue, or waited for data (TCP_DEFER_ACCEPT). */
             serverQueue: {
                 /** @description Microseconds; null is not known. */
                 us: number | null;
-                /** @description What it was computed from. */
+                /** @description What it was computed from, or why it is not known; a sentence for people. */
                 derivedFrom: string;
             };
-            /** @description From ESTABLISHED to the return of accept(). */
+            /** @description In the accept queue: from ESTABLISHED to the return of accept(). */
             acceptWait: {
                 /** @description Microseconds; null is not known. */
                 us: number | null;
-                /** @description What it was computed from. */
+                /** @description What it was computed from, or why it is not known; a sentence for people. */
                 derivedFrom: string;
             };
+        };
+        /** @description The handshake in two stages, from the records of both ends. */
+        HandshakeStages: {
+            /** @description From the client’s first SYN until the server took one; null if the clocks of the two hosts are not known well enough. */
+            synSentToSynRecv: {
+                /** @description Microseconds. */
+                us: number;
+                /** @description It may be this much less or more, microseconds; 0 if both ends have one clock. */
+                uncertaintyUs: number;
+            } | null;
+            /** @description From there until the client was established; null likewise. Both together are the client’s `latencyUs`. */
+            synRecvToEstablished: {
+                /** @description Microseconds. */
+                us: number;
+                /** @description It may be this much less or more, microseconds; 0 if both ends have one clock. */
+                uncertaintyUs: number;
+            } | null;
+            /** @description Whose clocks, or why there are none. */
+            derivedFrom: string;
         };
         DnsQueryList: {
             /** @description One page of them. */

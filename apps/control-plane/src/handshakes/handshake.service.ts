@@ -8,6 +8,7 @@ import type {
 } from '@synscope/api-contract';
 import { Probe } from '@synscope/protocol';
 import { notFound } from '../errors/api-error.js';
+import { BothEndsService } from '../handshake-pairs/both-ends.service.js';
 import type { KeysetList } from '../lists/keyset-list.js';
 import { RecordLists } from '../record-queries/record-lists.js';
 import { RecordReader } from '../record-queries/record-reader.js';
@@ -20,6 +21,7 @@ export class HandshakeService {
     private readonly reader: RecordReader,
     private readonly lists: RecordLists,
     private readonly summaries: RecordSummaries,
+    private readonly bothEnds: BothEndsService,
   ) {}
 
   list(query: HandshakeListQuery): KeysetList<Handshake> {
@@ -33,6 +35,6 @@ export class HandshakeService {
   async get(id: string): Promise<HandshakeDetail> {
     const handshake = await this.reader.find(HANDSHAKES, id);
     if (!handshake) throw notFound('handshake', id);
-    return { ...handshake, peer: null, breakdown: null };
+    return { ...handshake, ...(await this.bothEnds.of(handshake)) };
   }
 }

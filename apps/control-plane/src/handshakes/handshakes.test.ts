@@ -277,6 +277,7 @@ describe('GET /handshakes/{id}', () => {
         ...item,
         peer: null,
         breakdown: null,
+        stages: null,
       });
     }
   });
