@@ -6,6 +6,7 @@
  * - `server_not_trusted`: whoever answers at the address is not the control plane that the token pins;
  * - `not_enrolled`: no identity on disk and no token;
  * - `certificate_expired`: away for longer than the certificate lived, and no token;
+ * - `copied`: another agent lives by the same identity, of which this host has a copy, and there is no token for one of its own;
  * - `revoked`: the control plane has revoked this agent;
  * - `data_directory`: the data directory cannot be used.
  */
@@ -17,6 +18,7 @@ export type AgentErrorCode =
   | 'server_not_trusted'
   | 'not_enrolled'
   | 'certificate_expired'
+  | 'copied'
   | 'revoked'
   | 'data_directory';
 
@@ -44,6 +46,7 @@ const EXIT_STATUS: Readonly<Record<AgentErrorCode, number>> = {
   enrolment_refused: 1,
   server_not_trusted: 1,
   certificate_expired: 1,
+  copied: 1,
   revoked: 1,
   data_directory: 1,
 };

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import os from 'node:os';
 import { create } from '@bufbuild/protobuf';
+import { status } from '@grpc/grpc-js';
 import type { ProbeHello } from '@synscope/probe-wire';
 import {
   AgentCostSchema,
@@ -18,6 +19,7 @@ import { type Clock, systemClock } from './clock.js';
 import type { Configuration } from './configuration/configuration.js';
 import { CgroupContainers } from './container/cgroup-containers.js';
 import { DataDirectory } from './data-directory.js';
+import { hostBootId } from './host-boot-id.js';
 import { IdentityKeeper } from './identity/identity-keeper.js';
 import { IdentityStore } from './identity/identity-store.js';
 import { ClockOffsetEstimator } from './link/clock-offset-estimator.js';
@@ -70,6 +72,8 @@ export class Agent {
   private readonly clockOffset: ClockOffsetEstimator;
   private capabilities: readonly Capability[] | undefined;
   private reportedCapabilities = '';
+  /** Once is enough: the reason comes again with every attempt. */
+  private refusalSaid = false;
   private probeAnswered: () => void = () => undefined;
   private detached: () => void = () => undefined;
   private drained: () => void = () => undefined;
@@ -193,8 +197,13 @@ export class Agent {
       hello: () => this.hello(),
       heartbeatDue: () => this.sessions.reportNewRecords(),
       heartbeat: () => this.heartbeat(),
-      heartbeatAnswered: (answer) => this.clockOffset.answered(answer),
+      heartbeatAnswered: (answer) => {
+        this.clockOffset.answered(answer);
+        if (answer.renewCertificate)
+          this.identity.renewNow((request) => this.link.requestCertificate(request));
+      },
       welcome: (welcome) => {
+        this.identity.welcomed();
         this.sessions.connected(Number(welcome.serverTimeUs));
         this.identity.watchRenewal((request) => this.link.requestCertificate(request));
       },
@@ -204,8 +213,7 @@ export class Agent {
         if (this.allAcknowledged()) this.drained();
       },
       certificate: (certificate) => {
-        this.identity.renewed(certificate);
-        this.link.reconnect('the certificate was renewed');
+        if (this.identity.renewed(certificate)) this.link.reconnect('a new certificate came');
       },
       leaseExpired: () => this.sessions.suspendAll(),
       refused: ({ code, details }) => this.refused(code, details),
@@ -220,6 +228,7 @@ export class Agent {
       protocolVersion: PROTOCOL_VERSION,
       agentVersion: AGENT_VERSION,
       bootId: this.bootId,
+      hostBootId: hostBootId(),
       hostname: os.hostname(),
       kernel: os.release(),
       architecture: os.machine(),
@@ -265,22 +274,48 @@ export class Agent {
     }
   }
 
-  private refused(code: number, details: string): void {
-    const PERMISSION_DENIED = 7;
-    if (code === PERMISSION_DENIED) {
-      this.link.close();
-      this.fail(
-        new AgentError(
-          'revoked',
-          `the control plane has revoked this agent (${details}): to let the host in again, remove ${this.configuration.dataDir} and enrol it with a new --token`,
-        ),
-      );
-    } else if (!this.identity.rejected()) {
-      this.log.error(
-        { reason: details },
-        'the control plane does not take this certificate: start the agent once with a join token',
-      );
+  private refused(code: status, details: string): void {
+    const { dataDir } = this.configuration;
+    switch (code) {
+      case status.PERMISSION_DENIED:
+        this.end(
+          new AgentError(
+            'revoked',
+            `the control plane has revoked this agent (${details}): to let the host in again, remove ${dataDir} and enrol it with a new --token`,
+          ),
+        );
+        return;
+      case status.FAILED_PRECONDITION:
+        this.end(new AgentError('copied', details));
+        return;
+      case status.ALREADY_EXISTS:
+        if (this.identity.startAnew()) {
+          this.log.warn(
+            { reason: details },
+            'this host has the identity of another agent: enrolling as a new one',
+          );
+        } else {
+          this.end(
+            new AgentError(
+              'copied',
+              `${details}. To let this host in as an agent of its own, remove ${dataDir} and enrol it with a --token`,
+            ),
+          );
+        }
+        return;
+      default:
+        if (this.identity.rejected() || this.refusalSaid) return;
+        this.refusalSaid = true;
+        this.log.error(
+          { reason: details },
+          'the control plane does not take this certificate: start the agent once with a join token',
+        );
     }
+  }
+
+  private end(error: AgentError): void {
+    this.link.close();
+    this.fail(error);
   }
 
   private allAcknowledged(): boolean {

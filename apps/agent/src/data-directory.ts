@@ -8,6 +8,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -53,8 +54,29 @@ export class DataDirectory {
       }
       chmodSync(temporary, 0o600);
       renameSync(temporary, path);
+      this.makeDurable();
     } catch (error) {
       throw this.unusable('cannot be written', error);
+    }
+  }
+
+  /** Does nothing if there is no such file. */
+  remove(file: string): void {
+    try {
+      rmSync(this.pathOf(file), { force: true });
+      this.makeDurable();
+    } catch (error) {
+      throw this.unusable('cannot be written', error);
+    }
+  }
+
+  /** What a folder lists is on the disk only then, whatever was done to its files. */
+  private makeDurable(): void {
+    const descriptor = openSync(this.path, 'r');
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
     }
   }
 

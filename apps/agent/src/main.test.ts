@@ -1,9 +1,12 @@
+// @peculiar/x509 needs it before it is loaded.
+import 'reflect-metadata';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
+import { Pkcs10CertificateRequest } from '@peculiar/x509';
 import { SessionState } from '@synscope/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentHarness } from './testing/agent-harness.js';
@@ -109,5 +112,74 @@ describe('synscope-agent', () => {
     const { ended, output } = launch(['--help']);
     expect(await ended).toBe(0);
     expect(await output).toContain('Usage: synscope-agent');
+  });
+
+  it('has an identity that the control plane takes, whenever in the renewal of its certificate it is killed', async () => {
+    const key = (request: Uint8Array) =>
+      Buffer.from(new Pkcs10CertificateRequest(Uint8Array.from(request)).publicKey.rawData);
+    const { plane } = harness;
+    const hour = 3_600_000;
+    // 2/3 are over: renewal is due at once.
+    plane.agentValidity = {
+      notBefore: new Date(Date.now() - 3 * hour),
+      notAfter: new Date(Date.now() + hour),
+    };
+
+    // Killed before it is answered.
+    const first = launch([], settings());
+    const stream = await plane.nextStream();
+    const asked = key(await stream.signingRequests.next());
+    expect(asked).not.toEqual(stream.publicKey);
+    first.child.kill('SIGKILL');
+    await first.ended;
+
+    // It asks for the same key again, is answered, and killed when it comes with the successor but was not welcomed yet.
+    const second = launch([], settings());
+    const again = await plane.nextStream();
+    expect(again.publicKey).toEqual(stream.publicKey);
+    const request = await again.signingRequests.next();
+    expect(key(request)).toEqual(asked);
+    plane.agentValidity = { notBefore: new Date(), notAfter: new Date(Date.now() + 24 * hour) };
+    plane.welcoming = false;
+    again.send({ case: 'certificate', value: await plane.certificateFor(request) });
+    expect((await plane.nextStream()).publicKey).toEqual(asked);
+    second.child.kill('SIGKILL');
+    await second.ended;
+
+    // It comes with the successor again, is welcomed, and killed at once.
+    plane.welcoming = true;
+    const third = launch([], settings());
+    const proven = await plane.nextStream();
+    expect(proven.publicKey).toEqual(asked);
+    await proven.heartbeats.next();
+    third.child.kill('SIGKILL');
+    await third.ended;
+
+    // Without a token: it needs none.
+    const { SYNSCOPE_TOKEN: _, ...withoutToken } = settings();
+    launch([], withoutToken);
+    expect((await plane.nextStream()).publicKey).toEqual(asked);
+    expect(readdirSync(harness.dataDir).filter((name) => name.includes('identity'))).toEqual([
+      'identity.json',
+    ]);
+    expect(plane.enrolments.drain()).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      'a copy of an identity that another host lives by',
+      status.ALREADY_EXISTS,
+      'another agent lives by this identity',
+    ],
+    ['another agent on its data directory', status.FAILED_PRECONDITION, 'another agent runs on this host'],
+  ])('ends over %s with what to do, if it has no token', async (_, code, details) => {
+    launch([], settings());
+    await (await harness.plane.nextStream()).heartbeats.next();
+    for (const child of started) child.kill('SIGKILL');
+    const { SYNSCOPE_TOKEN: __, ...withoutToken } = settings();
+    const { ended, errors } = launch([], withoutToken);
+    (await harness.plane.nextStream()).fail(code, details);
+    expect(await ended).toBe(1);
+    expect(await errors).toContain(details);
   });
 });

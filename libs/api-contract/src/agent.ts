@@ -34,6 +34,17 @@ export const agentCostSchema = z
   .meta({ id: 'AgentCost', description: 'What the agent costs its host. Null is what was not measured.' });
 export type AgentCost = z.output<typeof agentCostSchema>;
 
+export const agentWarningSchema = z
+  .strictObject({
+    code: z
+      .enum(['identity_copied'])
+      .meta({ description: '`identity_copied`: another process lives by a copy of the agent’s identity.' }),
+    message: z.string().meta({ description: 'What is wrong and what to do, for people.' }),
+    since: timestampSchema,
+    lastAt: timestampSchema.meta({ description: 'When it was last seen; the warning goes 24 hours later.' }),
+  })
+  .meta({ id: 'AgentWarning', description: 'Something about the agent that a person should look at.' });
+
 export const agentSchema = z
   .strictObject({
     id: identifierOutputSchema,
@@ -46,6 +57,7 @@ export const agentSchema = z
     capabilities: z
       .array(capabilitySchema)
       .meta({ description: 'What it can measure on its host, and how exactly.' }),
+    warnings: z.array(agentWarningSchema).meta({ description: 'Empty if all is well.' }),
     enrolledAt: timestampSchema,
     lastSeenAt: timestampSchema
       .nullable()

@@ -175,24 +175,103 @@ describe('enrolment', () => {
 });
 
 describe('renewal', () => {
-  it('asks at 2/3 of the life with the same key, and stores the successor', async () => {
-    // Two hours of three are over: due at once.
-    plane.agentValidity = {
-      notBefore: new Date(Date.now() - 2 * HOUR_MS - 1000),
-      notAfter: new Date(Date.now() + HOUR_MS),
-    };
+  /** Two hours of three are over: due at once. */
+  const due = () => ({
+    notBefore: new Date(Date.now() - 2 * HOUR_MS - 1000),
+    notAfter: new Date(Date.now() + HOUR_MS),
+  });
+  const fingerprint = (pem: string) => new X509Certificate(pem).fingerprint256;
+
+  /** A keeper whose successor has come, and what it was asked for with. */
+  async function withSuccessor() {
+    plane.agentValidity = due();
     const held = keeper();
     const before = await held.credentials();
+    held.welcomed();
     const request = await new Promise<Buffer>((resolve) => held.watchRenewal(resolve));
     plane.agentValidity = validFor(24 * HOUR_MS);
-    held.renewed(await plane.certificateFor(request));
+    expect(held.renewed(await plane.certificateFor(request))).toBe(true);
     held.stop();
-    const after = await held.credentials();
-    expect(after.privateKey).toBe(before.privateKey);
-    expect(new X509Certificate(after.certificate).fingerprint256).not.toBe(
-      new X509Certificate(before.certificate).fingerprint256,
+    return { held, before };
+  }
+
+  it('asks at 2/3 of the life with a new key, and gives the old one up once a stream was welcomed with it', async () => {
+    const { held, before } = await withSuccessor();
+    // Nothing has proven the successor yet.
+    expect(JSON.parse(readFileSync(join(dataDir, 'identity.json'), 'utf8')).privateKey).toBe(
+      before.privateKey,
     );
+    const after = await held.credentials();
+    expect(after.privateKey).not.toBe(before.privateKey);
+    held.welcomed();
     expect(await withoutToken().credentials()).toEqual(after);
+    expect(readFileSync(join(dataDir, 'agent-key.pem'), 'utf8')).toBe(after.privateKey);
+    expect(readdirSync(dataDir).sort()).toEqual(['agent-key.pem', 'identity.json']);
+    expect(statSync(join(dataDir, 'identity.json')).mode & 0o777).toBe(0o600);
+  });
+
+  it('goes back to the identity that it has when the control plane does not take the successor', async () => {
+    const { held, before } = await withSuccessor();
+    await held.credentials();
+    expect(held.rejected()).toBe(true);
+    expect(await held.credentials()).toEqual(before);
+    expect(existsSync(join(dataDir, 'next-identity.json'))).toBe(false);
+  });
+
+  it('tries the identity that it has in between, while no stream comes about with the successor', async () => {
+    const { held, before } = await withSuccessor();
+    const tried = [];
+    for (let attempt = 0; attempt < 8; attempt++) tried.push((await held.credentials()).privateKey);
+    expect(new Set(tried).size).toBe(2);
+    expect(tried.filter((key) => key === before.privateKey)).toHaveLength(2);
+  });
+
+  it('lives by the successor when the old certificate has expired meanwhile', async () => {
+    const { before } = await withSuccessor();
+    const clock = new ManualClock((Date.now() + 2 * HOUR_MS) * 1000);
+    const later = await keeper(undefined, plane.address, clock).credentials();
+    expect(later.privateKey).not.toBe(before.privateKey);
+    expect(plane.enrolments.drain()).toHaveLength(1);
+  });
+
+  it('starts over with another key when what was stored of the successor is damaged', async () => {
+    await withSuccessor();
+    writeFileSync(join(dataDir, 'next-identity.json'), '{"privateKey":');
+    const held = keeper();
+    const { certificate } = await held.credentials();
+    expect(fingerprint(certificate)).toBe(
+      fingerprint(JSON.parse(readFileSync(join(dataDir, 'identity.json'), 'utf8')).certificate),
+    );
+    await new Promise<Buffer>((resolve) => held.watchRenewal(resolve));
+    held.stop();
+  });
+
+  it('does not use a certificate for another key than it asked for', async () => {
+    plane.agentValidity = due();
+    const held = keeper();
+    await held.credentials();
+    const own = await new Promise<Buffer>((resolve) => held.watchRenewal(resolve));
+    const former = await plane.certificateFor(own);
+    held.renewNow(() => undefined);
+    expect(held.renewed(former)).toBe(false);
+    held.stop();
+  });
+
+  it('finds an identity that an agent stored whose key was in a file of its own', async () => {
+    const first = await keeper().credentials();
+    const { privateKey: _, ...older } = JSON.parse(readFileSync(join(dataDir, 'identity.json'), 'utf8'));
+    writeFileSync(join(dataDir, 'identity.json'), JSON.stringify(older));
+    expect(await withoutToken().credentials()).toEqual(first);
+  });
+
+  it('becomes a new agent with a new key when another one lives by its identity', async () => {
+    const held = keeper();
+    const before = await held.credentials();
+    expect(held.startAnew()).toBe(true);
+    expect((await held.credentials()).privateKey).not.toBe(before.privateKey);
+    const [, anew] = plane.enrolments.drain();
+    expect(anew?.agentId).toHaveLength(0);
+    expect(withoutToken().startAnew()).toBe(false);
   });
 });
 

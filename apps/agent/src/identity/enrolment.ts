@@ -57,15 +57,16 @@ export async function enrol(
 async function enrolOnce(order: EnrolmentOrder, store: IdentityStore, log: Log): Promise<Identity> {
   const authority = await fetchPinnedAuthority(order.server, order.token.pin);
   const previous = store.load();
+  const privateKey = store.enrolmentKey();
   const request = create(EnrolRequestSchema, {
     joinToken: order.token.secret,
-    certificateSigningRequest: createSigningRequest(store.privateKey()),
+    certificateSigningRequest: createSigningRequest(privateKey),
     hostname: order.hostname,
     labels: { ...order.labels },
     agentId: Buffer.from(previous?.agentId ?? '', 'hex'),
   });
   const response = await call(order.server, authority, request);
-  const identity = identityOf(response.agentId, response.certificate);
+  const identity = identityOf(response.agentId, response.certificate, privateKey);
   store.save(identity);
   log.info({ agentId: identity.agentId, expires: expiryOf(identity).toISOString() }, 'enrolled');
   return identity;
@@ -114,7 +115,11 @@ function enrolmentError(error: ServiceError): Error {
 }
 
 /** Throws AgentError if the control plane's answer lacks something. */
-export function identityOf(agentId: Uint8Array, certificate: Certificate | undefined): Identity {
+export function identityOf(
+  agentId: Uint8Array,
+  certificate: Certificate | undefined,
+  privateKey: string,
+): Identity {
   if (agentId.length !== 16 || certificate === undefined || certificate.certificateAuthorities.length === 0) {
     throw new AgentError(
       'enrolment_refused',
@@ -127,6 +132,7 @@ export function identityOf(agentId: Uint8Array, certificate: Certificate | undef
     certificateAuthorities: certificate.certificateAuthorities.map((der) =>
       new X509Certificate(der).toString(),
     ),
+    privateKey,
   };
 }
 

@@ -31,11 +31,18 @@ export interface LinkEvents {
   certificate(certificate: Certificate): void;
   /** Nothing was heard from the control plane for as long as the lease lasts. */
   leaseExpired(): void;
-  /** The control plane refused this agent's identity: PERMISSION_DENIED (revoked) or UNAUTHENTICATED. */
+  /** The control plane refused this agent's identity: PERMISSION_DENIED (revoked), ALREADY_EXISTS and FAILED_PRECONDITION (another process has it) or UNAUTHENTICATED. */
   refused(end: StreamEnd): void;
   /** `credentials` failed: no further attempt is made. */
   failed(error: unknown): void;
 }
+
+const IDENTITY_REFUSED: ReadonlySet<status> = new Set([
+  status.PERMISSION_DENIED,
+  status.ALREADY_EXISTS,
+  status.FAILED_PRECONDITION,
+  status.UNAUTHENTICATED,
+]);
 
 const RECONNECT_FIRST_MS = 500;
 const RECONNECT_MAX_MS = 30_000;
@@ -263,8 +270,7 @@ export class Link {
     const delayMs = Math.round(this.backoff.nextWithFullJitterMs());
     this.log.warn({ code: status[end.code], reason: end.details, retryInMs: delayMs }, 'not connected');
     this.state = { kind: 'waiting', timer: this.clock.after(delayMs, () => void this.connect()) };
-    if (end.code === status.PERMISSION_DENIED || end.code === status.UNAUTHENTICATED)
-      this.events.refused(end);
+    if (IDENTITY_REFUSED.has(end.code)) this.events.refused(end);
   }
 
   /** True if the culprit is still among several. A batch that is refused alone would be refused for ever: its records are given up. */

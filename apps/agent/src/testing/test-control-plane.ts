@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import {
   experimental,
@@ -39,6 +39,8 @@ export class AgentStream {
   readonly heartbeats = new EventQueue<Heartbeat>();
   readonly signingRequests = new EventQueue<Uint8Array>();
   readonly ended: Promise<void>;
+  /** SubjectPublicKeyInfo (DER) of the certificate that the stream was opened with. */
+  readonly publicKey: Buffer;
   /** Acknowledges each batch as it comes. */
   acknowledging = true;
 
@@ -47,6 +49,7 @@ export class AgentStream {
     private readonly call: Call,
     private readonly clockOffsetUs: number,
   ) {
+    this.publicKey = publicKeyOf(call);
     this.ended = new Promise((resolve) => {
       call.once('end', resolve);
       call.once('close', resolve);
@@ -92,6 +95,7 @@ export class AgentStream {
         answeredAtUs: nowUs,
         // Milliseconds, cut off.
         uncertaintyUs: 1_000n,
+        renewCertificate: false,
       },
     });
   }
@@ -116,6 +120,11 @@ export class AgentStream {
   }
 }
 
+function publicKeyOf(call: Call): Buffer {
+  const certificate = call.getAuthContext().sslPeerCertificate;
+  return new X509Certificate(certificate?.raw ?? '').publicKey.export({ type: 'spki', format: 'der' });
+}
+
 export interface WelcomeTerms {
   heartbeatIntervalMs: number;
   leaseMs: number;
@@ -137,6 +146,8 @@ export class TestControlPlane {
   };
   /** How a next enrolment is refused. */
   refuseEnrolment: { code: status; details: string } | undefined;
+  /** Whether the next Hello is answered. */
+  welcoming = true;
   agentValidity: Validity = validFor(24 * 3_600_000);
   port = 0;
 
@@ -212,7 +223,7 @@ export class TestControlPlane {
         stream.received(request);
       } else if (request.message.case === 'hello') {
         stream = new AgentStream(request.message.value, call, this.terms.clockOffsetUs);
-        this.welcome(stream);
+        if (this.welcoming) this.welcome(stream);
         this.streams.push(stream);
       }
     });

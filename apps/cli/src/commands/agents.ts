@@ -34,7 +34,8 @@ export function addAgents(program: Command, run: CommandRun): void {
           { heading: 'HOST', text: ({ hostname }) => hostname, mayBeCut: true },
           {
             heading: 'STATUS',
-            text: ({ status, revokedAt }) => (revokedAt === null ? status : 'revoked'),
+            text: ({ status, revokedAt, warnings }) =>
+              `${revokedAt === null ? status : 'revoked'}${warnings.length === 0 ? '' : ' !'}`,
             tone: ({ status }) => (status === 'online' ? 'good' : 'bad'),
           },
           { heading: 'KERNEL', text: ({ kernel }) => plainText(kernel), mayBeCut: true },

@@ -1750,6 +1750,8 @@ export interface components {
             architecture: string | null;
             /** @description What it can measure on its host, and how exactly. */
             capabilities: components["schemas"]["Capability"][];
+            /** @description Empty if all is well. */
+            warnings: components["schemas"]["AgentWarning"][];
             /**
              * @description UTC, RFC 3339 with microseconds.
              * @example 2026-01-31T08:15:30.123456Z
@@ -1784,6 +1786,26 @@ export interface components {
             available: boolean;
             /** @description Why not, or what is inexact on this host; empty if all is well. */
             detail: string;
+        };
+        /** @description Something about the agent that a person should look at. */
+        AgentWarning: {
+            /**
+             * @description `identity_copied`: another process lives by a copy of the agent’s identity.
+             * @enum {string}
+             */
+            code: "identity_copied";
+            /** @description What is wrong and what to do, for people. */
+            message: string;
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            since: string;
+            /**
+             * @description When it was last seen; the warning goes 24 hours later.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            lastAt: string;
         };
         /** @description What the agent costs its host. Null is what was not measured. */
         AgentCost: {

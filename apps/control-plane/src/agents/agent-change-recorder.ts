@@ -6,7 +6,7 @@ import { ChangeFeed } from '../change-feed/change-feed.js';
 
 export interface AgentChange extends Pick<AuditRecord, 'before' | 'after' | 'detail'> {
   readonly id: string;
-  readonly action: 'agent.update' | 'agent.revoke' | 'agent.enrol';
+  readonly action: 'agent.update' | 'agent.revoke' | 'agent.enrol' | 'agent.identity_copied';
 }
 
 /** Whoever changes an agent leaves a trace and tells the replica that holds its stream. */

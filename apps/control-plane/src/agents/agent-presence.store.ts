@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Agent, AgentCost, Labels } from '@synscope/api-contract';
+import type { AgentCost, Labels } from '@synscope/api-contract';
 import { DataSource, type EntityManager } from 'typeorm';
 
 export interface NewAgent {
@@ -10,24 +10,6 @@ export interface NewAgent {
   readonly reportedLabels: Labels;
   readonly tokenLabels: Labels;
 }
-
-/** What an agent says of itself at the begin of a stream. */
-export interface Arrival {
-  readonly agentId: string;
-  readonly linkId: string;
-  readonly bootId: string;
-  readonly hostname: string;
-  readonly agentVersion: string;
-  readonly kernel: string;
-  readonly architecture: string;
-  readonly labels: Labels;
-  readonly capabilities: Agent['capabilities'];
-}
-
-export type ArrivalResult =
-  | { readonly kind: 'welcome'; readonly labels: Labels; readonly newBoot: boolean }
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'revoked' };
 
 /** The agent's clock less ours. */
 export interface ClockOffset {
@@ -72,19 +54,22 @@ export class AgentPresenceStore {
   /** Takes over an identity that is known with this public key. */
   async enrolAgain(manager: EntityManager, agent: NewAgent): Promise<'taken_over' | 'revoked' | 'unknown'> {
     const rows: { readonly revoked: boolean }[] = await manager.query(
-      `SELECT revoked_at IS NOT NULL AS revoked FROM agent WHERE id = $1 AND public_key_hash = $2 FOR NO KEY UPDATE`,
+      `SELECT revoked_at IS NOT NULL AS revoked FROM agent
+        WHERE id = $1 AND (public_key_hash = $2 OR next_public_key_hash = $2) FOR NO KEY UPDATE`,
       [agent.id, agent.publicKeyHash],
     );
     if (rows[0] === undefined) return 'unknown';
     if (rows[0].revoked) return 'revoked';
     await manager.query(
-      `UPDATE agent SET hostname = $2, join_token_id = $3, reported_labels = $4, token_labels = $5 WHERE id = $1`,
+      `UPDATE agent SET hostname = $2, join_token_id = $3, reported_labels = $4, token_labels = $5,
+              public_key_hash = $6, next_public_key_hash = NULL WHERE id = $1`,
       [
         agent.id,
         agent.hostname,
         agent.joinTokenId,
         JSON.stringify(agent.reportedLabels),
         JSON.stringify(agent.tokenLabels),
+        agent.publicKeyHash,
       ],
     );
     return 'taken_over';
@@ -98,47 +83,19 @@ export class AgentPresenceStore {
     return rows[0]?.labels ?? {};
   }
 
-  /** The key that the agent's next certificate is for. */
-  async replacePublicKey(agentId: string, publicKeyHash: Buffer): Promise<void> {
-    await this.database.query('UPDATE agent SET public_key_hash = $2 WHERE id = $1', [
-      agentId,
-      publicKeyHash,
-    ]);
-  }
-
-  /** Gives the agent's link to this stream, which takes it from an older one. */
-  async arrive(manager: EntityManager, arrival: Arrival): Promise<ArrivalResult> {
-    const before: { readonly bootId: string | null; readonly revoked: boolean }[] = await manager.query(
-      'SELECT boot_id AS "bootId", revoked_at IS NOT NULL AS revoked FROM agent WHERE id = $1 FOR NO KEY UPDATE',
-      [arrival.agentId],
+  /** A successor is issued for this key; the present one stays good until a stream is opened with it. */
+  async offerSuccessor(agentId: string, publicKeyHash: Buffer): Promise<void> {
+    await this.database.query(
+      'UPDATE agent SET next_public_key_hash = nullif($2::bytea, public_key_hash) WHERE id = $1',
+      [agentId, publicKeyHash],
     );
-    if (before[0] === undefined) return { kind: 'unknown' };
-    if (before[0].revoked) return { kind: 'revoked' };
-    const [rows] = (await manager.query(
-      `UPDATE agent SET link_id = $2, boot_id = $3, hostname = $4, agent_version = $5, kernel = $6, architecture = $7,
-              reported_labels = $8, capabilities = $9, last_seen_at = now(), clock_offset_us = NULL,
-              clock_offset_uncertainty_us = NULL, cost = CASE WHEN boot_id = $3 THEN cost END
-        WHERE id = $1 RETURNING labels`,
-      [
-        arrival.agentId,
-        arrival.linkId,
-        arrival.bootId,
-        arrival.hostname,
-        arrival.agentVersion,
-        arrival.kernel,
-        arrival.architecture,
-        JSON.stringify(arrival.labels),
-        JSON.stringify(arrival.capabilities),
-      ],
-    )) as [{ readonly labels: Labels }[], number];
-    return { kind: 'welcome', labels: rows[0]?.labels ?? {}, newBoot: before[0].bootId !== arrival.bootId };
   }
 
   /** Writes many heartbeats at once. Sorted, so that two replicas never lock the same rows in opposite orders. */
   async recordSignsOfLife(signs: readonly SignOfLife[]): Promise<void> {
     const rows = signs.toSorted((left, right) => (left.agentId < right.agentId ? -1 : 1));
     await this.database.query(
-      `UPDATE agent SET last_seen_at = now(), cost = coalesce(sign.cost, agent.cost),
+      `UPDATE agent SET last_seen_at = now(), boot_alive = TRUE, cost = coalesce(sign.cost, agent.cost),
               clock_offset_us = coalesce((sign."clockOffset"->>'us')::bigint, clock_offset_us),
               clock_offset_uncertainty_us = CASE WHEN sign."clockOffset" IS NULL THEN clock_offset_uncertainty_us
                                                  ELSE (sign."clockOffset"->>'uncertaintyUs')::bigint END

@@ -13,6 +13,15 @@ import { AgentLiveness } from '../agent-liveness/agent-liveness.js';
 import { labelCondition } from '../database/label-condition.js';
 import { LossSummaryStore } from '../loss-summaries/loss-summary.store.js';
 
+/** As AgentBootStore writes it. */
+interface CopiedIdentity {
+  readonly hostname: string;
+  readonly sameHost: boolean;
+  readonly since: string;
+  readonly lastAt: string;
+  readonly refused: number;
+}
+
 interface AgentRow {
   readonly id: string;
   readonly hostname: string;
@@ -22,6 +31,7 @@ interface AgentRow {
   readonly kernel: string | null;
   readonly architecture: string | null;
   readonly capabilities: Agent['capabilities'];
+  readonly copied: CopiedIdentity | null;
   readonly enrolledAt: Date;
   readonly lastSeenAt: Date | null;
   readonly revokedAt: Date | null;
@@ -31,7 +41,8 @@ interface AgentRow {
 }
 
 const AGENT_COLUMNS = `
-  id, hostname, labels, agent_version AS "agentVersion", kernel, architecture, capabilities, enrolled_at AS "enrolledAt",
+  id, hostname, labels, agent_version AS "agentVersion", kernel, architecture, capabilities,
+  CASE WHEN (copied->>'lastAt')::timestamptz > now() - interval '24 hours' THEN copied END AS copied, enrolled_at AS "enrolledAt",
   last_seen_at AS "lastSeenAt", revoked_at AS "revokedAt", clock_offset_us AS "clockOffsetUs",
   clock_offset_uncertainty_us AS "clockOffsetUncertaintyUs", cost`;
 
@@ -116,6 +127,24 @@ export class AgentStore {
   }
 }
 
+function copiedWarning({
+  hostname,
+  sameHost,
+  since,
+  lastAt,
+  refused,
+}: CopiedIdentity): Agent['warnings'][number] {
+  const times = refused === 1 ? 'once' : `${refused} times`;
+  return {
+    code: 'identity_copied',
+    message: sameHost
+      ? `Two agents run on ${hostname} with this identity; one was refused ${times}. End it, or give it a data directory of its own.`
+      : `The host ${hostname} has a copy of this agent’s identity (of its data directory, an image or a backup) and was refused ${times}. Start its agent with a join token: it becomes an agent of its own.`,
+    since: formatDate(new Date(since)),
+    lastAt: formatDate(new Date(lastAt)),
+  };
+}
+
 function toAgent(row: AgentRow, loss: Loss): Agent {
   return {
     id: row.id,
@@ -126,6 +155,7 @@ function toAgent(row: AgentRow, loss: Loss): Agent {
     kernel: row.kernel,
     architecture: row.architecture,
     capabilities: row.capabilities,
+    warnings: row.copied === null ? [] : [copiedWarning(row.copied)],
     enrolledAt: formatDate(row.enrolledAt),
     lastSeenAt: row.lastSeenAt && formatDate(row.lastSeenAt),
     revokedAt: row.revokedAt && formatDate(row.revokedAt),

@@ -7,13 +7,22 @@ import { TraceSessionsModule } from '../trace-sessions/trace-sessions.module.js'
 import { AgentController } from './agent.controller.js';
 import { AgentService } from './agent.service.js';
 import { AgentStore } from './agent.store.js';
+import { AgentArrivalStore } from './agent-arrival.store.js';
+import { AgentBootStore } from './agent-boot.store.js';
 import { AgentChangeRecorder } from './agent-change-recorder.js';
 import { AgentPresenceStore } from './agent-presence.store.js';
 
 @Module({
   imports: [AgentLivenessModule, AuditModule, ChangeFeedModule, LossSummariesModule, TraceSessionsModule],
   controllers: [AgentController],
-  providers: [AgentService, AgentStore, AgentPresenceStore, AgentChangeRecorder],
-  exports: [AgentPresenceStore, AgentChangeRecorder],
+  providers: [
+    AgentService,
+    AgentStore,
+    AgentPresenceStore,
+    AgentArrivalStore,
+    AgentBootStore,
+    AgentChangeRecorder,
+  ],
+  exports: [AgentArrivalStore, AgentPresenceStore, AgentChangeRecorder],
 })
 export class AgentsModule {}

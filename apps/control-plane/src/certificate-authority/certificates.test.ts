@@ -4,13 +4,14 @@ import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   type Authority,
-  agentIdOf,
+  agentOf,
   createAuthority,
   InvalidSigningRequest,
   issueAgentCertificate,
   issueServerCertificate,
   openAuthority,
   pinOf,
+  publicKeyHash,
   readSigningRequest,
 } from './certificates.js';
 
@@ -40,7 +41,10 @@ describe('the certificate authority', () => {
   it('names the agent in the leaf, whatever subject the request asked for', async () => {
     const key = await readSigningRequest(await signingRequest());
     const { certificate } = await issueAgentCertificate(authority, key, agentId, now);
-    expect(agentIdOf(new Uint8Array(certificate.rawData))).toBe(agentId);
+    expect(agentOf(new Uint8Array(certificate.rawData))).toEqual({
+      agentId,
+      publicKeyHash: publicKeyHash(key),
+    });
     expect(node(certificate.rawData).subject).toBe(`CN=${agentId}`);
     expect(node(certificate.rawData).verify(node(authority.certificate.rawData).publicKey)).toBe(true);
   });
@@ -64,7 +68,7 @@ describe('the certificate authority', () => {
     expect(leaf.checkIP('127.0.0.1')).toBe('127.0.0.1');
     expect(leaf.checkIP('::1')).toBeTruthy();
     expect(issued.chain.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
-    expect(agentIdOf(leaf.raw)).toBeNull();
+    expect(agentOf(leaf.raw)).toBeNull();
   });
 
   it('keeps its pin when it is opened again from what was stored', async () => {

@@ -181,11 +181,16 @@ export async function issueAgentCertificate(
   return { certificate, notAfter };
 }
 
-/** The agent that a verified certificate names, or null if it is not an agent's. */
-export function agentIdOf(der: Uint8Array): string | null {
-  const names = new X509Certificate(Uint8Array.from(der)).getExtension(
-    SubjectAlternativeNameExtension,
-  )?.names;
+/** The agent that a verified certificate names, and its key; null if it is not an agent's. */
+export function agentOf(
+  der: Uint8Array,
+): { readonly agentId: string; readonly publicKeyHash: Buffer } | null {
+  const certificate = new X509Certificate(Uint8Array.from(der));
+  const names = certificate.getExtension(SubjectAlternativeNameExtension)?.names;
   const name = names?.items.find((item) => item.type === 'url' && item.value.startsWith(AGENT_NAME_PREFIX));
-  return name === undefined ? null : name.value.slice(AGENT_NAME_PREFIX.length);
+  if (name === undefined) return null;
+  return {
+    agentId: name.value.slice(AGENT_NAME_PREFIX.length),
+    publicKeyHash: publicKeyHash(certificate.publicKey),
+  };
 }

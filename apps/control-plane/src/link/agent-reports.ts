@@ -8,9 +8,10 @@ import { isDatabaseUnavailable } from '../database/database-unavailable.js';
 import { isLockConflict } from '../database/lock-conflict.js';
 import { FleetClock } from '../fleet-clock/fleet-clock.js';
 import { type ReportedStatus, SessionTargets } from '../trace-sessions/session-targets.js';
+import { AgentCopies } from './agent-copies.js';
 import type { AgentStream } from './agent-stream.js';
 import { CertificateRenewal } from './certificate-renewal.js';
-import type { ReadHeartbeat } from './hello.js';
+import type { Greeting, ReadHeartbeat } from './hello.js';
 import { SignsOfLife } from './signs-of-life.js';
 
 /** Between two attempts while the database is away. Milliseconds. */
@@ -24,18 +25,31 @@ export class AgentReports {
     private readonly renewal: CertificateRenewal,
     private readonly signs: SignsOfLife,
     private readonly clock: FleetClock,
+    private readonly copies: AgentCopies,
   ) {}
 
   /** What the agent is answered. */
-  alive({ agentId, linkId }: AgentStream, { sentAtUs, clockOffset, cost }: ReadHeartbeat): HeartbeatAnswer {
+  alive(
+    { agentId, linkId }: AgentStream,
+    { sentAtUs, clockOffset, cost }: ReadHeartbeat,
+    isFirst: boolean,
+  ): HeartbeatAnswer {
     const { us: receivedAtUs, uncertaintyUs } = this.clock.now();
     this.signs.add({ agentId, linkId, cost, clockOffset: clockOffset ?? oneWay(sentAtUs - receivedAtUs) });
+    // That its process is alive is to be known before another one takes the link.
+    if (isFirst) void this.signs.flush();
     return create(HeartbeatAnswerSchema, {
       sentAtUs,
       receivedAtUs,
       answeredAtUs: this.clock.now().us,
       uncertaintyUs,
     });
+  }
+
+  settle(stream: AgentStream, { arrival, protocolVersion }: Greeting, rivalBootId: string): Promise<boolean> {
+    return untilDatabaseAnswers(stream, () =>
+      this.copies.settle(stream, arrival.bootId, rivalBootId, protocolVersion),
+    );
   }
 
   report(stream: AgentStream, status: ReportedStatus): Promise<void> {

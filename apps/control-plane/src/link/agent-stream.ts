@@ -28,22 +28,29 @@ type StreamState =
 /** One stream of one agent, whose certificate was verified. Reads one message at a time, so that a slow database slows the agent. */
 export class AgentStream {
   readonly linkId = uuidv7();
+  readonly agentId: string;
+  readonly publicKeyHash: Buffer;
   private state: StreamState = { kind: 'awaiting_hello' };
   private lastHeardAtMs = Date.now();
   private lastSentAtMs = Date.now();
   /** A message is being worked on: silence is ours then, not the agent's. */
   private working = false;
   private readonly unacked = new Set<Promise<void>>();
+  /** No heartbeat came yet; what the first one has to settle. */
+  private first: { readonly rivalBootId: string | null } | null = null;
   private failure: GrpcStatusError | null = null;
   /** Came between the reading of what the welcome brings and the welcome. */
   private early: Desired | null = null;
 
   constructor(
     private readonly call: AgentCall,
-    readonly agentId: string,
+    { agentId, publicKeyHash }: { readonly agentId: string; readonly publicKeyHash: Buffer },
     private certificateEndsAtMs: number,
     private readonly duties: StreamDuties,
-  ) {}
+  ) {
+    this.agentId = agentId;
+    this.publicKeyHash = publicKeyHash;
+  }
 
   get active(): boolean {
     return this.state.kind === 'active';
@@ -163,24 +170,32 @@ export class AgentStream {
   }
 
   private async welcome(greeting: Greeting): Promise<void> {
-    const { welcome, desired } = await this.duties.welcome.arrive(this, greeting);
+    const { welcome, desired, rivalBootId } = await this.duties.welcome.arrive(this, greeting);
     // Taken over or cut while the database was asked.
     if (this.hasEnded) return;
     this.state = { kind: 'active', greeting, desired: null };
+    this.first = { rivalBootId };
     this.send({ case: 'welcome', value: { ...welcome, maxUnackedBatches: MAX_UNACKED_BATCHES } });
     this.sendDesired(this.early !== null && this.early.revision > desired.revision ? this.early : desired);
   }
 
   private async receiveActive(
     message: Exclude<ConnectMessage, { case: 'malformed' }>,
-    { arrival, protocolVersion }: Greeting,
+    greeting: Greeting,
   ): Promise<void> {
     switch (message.case) {
       case 'hello':
         throw new GrpcStatusError('INVALID_ARGUMENT', 'hello comes once, as the first message');
       case 'heartbeat': {
-        const answer = this.duties.reports.alive(this, readHeartbeat(message.value));
-        if (protocolVersion >= ANSWERED_HEARTBEATS) this.send({ case: 'heartbeatAnswer', value: answer });
+        const { first } = this;
+        this.first = null;
+        const rivalBootId = first?.rivalBootId ?? null;
+        const renewCertificate =
+          rivalBootId !== null && (await this.duties.reports.settle(this, greeting, rivalBootId));
+        const answer = this.duties.reports.alive(this, readHeartbeat(message.value), first !== null);
+        if (greeting.protocolVersion >= ANSWERED_HEARTBEATS) {
+          this.send({ case: 'heartbeatAnswer', value: { ...answer, renewCertificate } });
+        }
         return;
       }
       case 'sessionStatus': {
@@ -190,7 +205,7 @@ export class AgentStream {
         return this.duties.reports.report(this, status);
       }
       case 'batch':
-        return this.takeBatch(arrival.bootId, message.value);
+        return this.takeBatch(greeting.arrival.bootId, message.value);
       case 'certificateSigningRequest': {
         const certificate = await this.duties.reports.renew(this, message.value);
         this.certificateEndsAtMs = Number(certificate.notAfterUs / 1_000n);

@@ -21,7 +21,7 @@ export class AgentWelcome {
   ) {}
 
   async arrive(stream: AgentStream, greeting: Greeting): Promise<Arrived> {
-    await this.arrivals.arrive(stream, greeting);
+    const rivalBootId = await this.arrivals.arrive(stream, greeting);
     // Before the sessions are read, so that a change after that reaches the stream.
     if (!stream.hasEnded) this.streams.arrived(stream);
     const desired = (await this.targets.desiredOf([stream.agentId])).get(stream.agentId);
@@ -33,6 +33,7 @@ export class AgentWelcome {
         leaseMs: agentLeaseSeconds * 1_000,
         serverTimeUs: this.clock.now().us,
       },
+      rivalBootId,
       desired: desired ?? { revision: 0n, sessions: [] },
     };
   }

@@ -10,7 +10,8 @@ import {
   SessionState,
   type SessionStatus,
 } from '@synscope/protocol';
-import type { Arrival, ClockOffset } from '../agents/agent-presence.store.js';
+import type { Arrival } from '../agents/agent-arrival.store.js';
+import type { ClockOffset } from '../agents/agent-presence.store.js';
 import { claimedHostname, claimedLabels, claimedText } from '../grpc/agent-claims.js';
 import { GrpcStatusError } from '../grpc/grpc-status.js';
 import { uuidFromBytes } from '../grpc/uuid-bytes.js';
@@ -27,7 +28,7 @@ const MAX_PROBE_NUMBER = 32_767;
 
 /** A Hello whose every field is within its bounds. */
 export interface Greeting {
-  readonly arrival: Omit<Arrival, 'agentId' | 'linkId'>;
+  readonly arrival: Omit<Arrival, 'agentId' | 'linkId' | 'publicKeyHash'>;
   readonly held: readonly ReportedStatus[];
   readonly protocolVersion: number;
 }
@@ -37,6 +38,10 @@ export function readHello(hello: Hello): Greeting {
   checkProtocolVersion(hello);
   const bootId = uuidFromBytes(hello.bootId);
   if (bootId === null) throw invalid(`hello.boot_id has ${hello.bootId.length} bytes, expected 16`);
+  const hostBootId = uuidFromBytes(hello.hostBootId);
+  if (hostBootId === null && hello.hostBootId.length > 0) {
+    throw invalid(`hello.host_boot_id has ${hello.hostBootId.length} bytes, expected 16 or none`);
+  }
   if (hello.sessions.length > MAX_HELD_SESSIONS) {
     throw invalid(
       `hello.sessions has ${hello.sessions.length} entries, at most ${MAX_HELD_SESSIONS} are allowed`,
@@ -45,6 +50,7 @@ export function readHello(hello: Hello): Greeting {
   return {
     arrival: {
       bootId,
+      hostBootId,
       hostname: claimedHostname(hello.hostname),
       agentVersion: claimedText('hello.agent_version', hello.agentVersion, 100),
       kernel: claimedText('hello.kernel', hello.kernel, 200),

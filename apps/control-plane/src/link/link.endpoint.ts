@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { Injectable } from '@nestjs/common';
 import { grpcServiceDefinition, LinkService as LinkDescription } from '@synscope/protocol';
-import { agentIdOf } from '../certificate-authority/certificates.js';
+import { agentOf } from '../certificate-authority/certificates.js';
 import { GrpcServer } from '../grpc/grpc-server.js';
 import { GrpcStatusError } from '../grpc/grpc-status.js';
 import { AgentArrivals } from './agent-arrivals.js';
@@ -55,8 +55,8 @@ export class LinkEndpoint implements OnModuleInit, BeforeApplicationShutdown {
   private connected(call: AgentCall): void {
     // Empty unless the certificate was verified against our authority.
     const certificate = call.getAuthContext().sslPeerCertificate;
-    const agentId = certificate === undefined ? null : agentIdOf(certificate.raw);
-    if (certificate === undefined || agentId === null) {
+    const agent = certificate === undefined ? null : agentOf(certificate.raw);
+    if (certificate === undefined || agent === null) {
       call.emit(
         'error',
         new GrpcStatusError(
@@ -70,7 +70,7 @@ export class LinkEndpoint implements OnModuleInit, BeforeApplicationShutdown {
       call.emit('error', new GrpcStatusError('UNAVAILABLE', SHUTTING_DOWN));
       return;
     }
-    const stream = new AgentStream(call, agentId, Date.parse(certificate.valid_to), this.duties);
+    const stream = new AgentStream(call, agent, Date.parse(certificate.valid_to), this.duties);
     const served = this.serve(stream).finally(() => this.serving.delete(served));
     this.serving.add(served);
   }

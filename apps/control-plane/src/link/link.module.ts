@@ -7,6 +7,7 @@ import { GrpcModule } from '../grpc/grpc.module.js';
 import { IngestModule } from '../ingest/ingest.module.js';
 import { TraceSessionsModule } from '../trace-sessions/trace-sessions.module.js';
 import { AgentArrivals } from './agent-arrivals.js';
+import { AgentCopies } from './agent-copies.js';
 import { AgentReports } from './agent-reports.js';
 import { AgentWelcome } from './agent-welcome.js';
 import { CertificateRenewal } from './certificate-renewal.js';
@@ -31,6 +32,7 @@ import { StreamRegistry } from './stream-registry.js';
   ],
   providers: [
     AgentArrivals,
+    AgentCopies,
     CertificateRenewal,
     DesiredSessionsDistributor,
     LinkEndpoint,

@@ -12,6 +12,8 @@ export interface Arrived {
     readonly serverTimeUs: bigint;
   };
   readonly desired: Desired;
+  /** A process that spoke for the agent since the one of this stream did: if that one is heard again, they are two. */
+  readonly rivalBootId: string | null;
 }
 
 /** Where batches go. Ingest's contract, as far as a stream needs it. */
@@ -32,7 +34,9 @@ export interface StreamDuties {
     arrive(stream: AgentStream, greeting: Greeting): Promise<Arrived>;
   };
   readonly reports: {
-    alive(stream: AgentStream, heartbeat: ReadHeartbeat): HeartbeatAnswer;
+    alive(stream: AgentStream, heartbeat: ReadHeartbeat, isFirst: boolean): HeartbeatAnswer;
+    /** Settles which of two processes keeps the agent's identity. Whether that of this stream does. */
+    settle(stream: AgentStream, greeting: Greeting, rivalBootId: string): Promise<boolean>;
     report(stream: AgentStream, status: ReportedStatus): Promise<void>;
     renew(stream: AgentStream, signingRequest: Uint8Array): Promise<Certificate>;
   };

@@ -16,6 +16,7 @@ import { listenerSamples } from './0050-listener-samples.js';
 import { handshakePairs } from './0051-handshake-pairs.js';
 import { webhookEvents } from './0070-webhook-events.js';
 import { clockOffsetUncertainty } from './0080-clock-offset-uncertainty.js';
+import { agentIdentity } from './0081-agent-identity.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -36,4 +37,5 @@ export const MIGRATIONS: readonly Migration[] = [
   handshakePairs,
   webhookEvents,
   clockOffsetUncertainty,
+  agentIdentity,
 ];

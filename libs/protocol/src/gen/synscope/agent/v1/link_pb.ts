@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file synscope/agent/v1/link.proto.
  */
 export const file_synscope_agent_v1_link: GenFile = /*@__PURE__*/
-  fileDesc("ChxzeW5zY29wZS9hZ2VudC92MS9saW5rLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSKHAgoOQ29ubmVjdFJlcXVlc3QSKQoFaGVsbG8YASABKAsyGC5zeW5zY29wZS5hZ2VudC52MS5IZWxsb0gAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLnN5bnNjb3BlLmFnZW50LnYxLkhlYXJ0YmVhdEgAEjoKDnNlc3Npb25fc3RhdHVzGAMgASgLMiAuc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblN0YXR1c0gAEikKBWJhdGNoGAQgASgLMhguc3luc2NvcGUuYWdlbnQudjEuQmF0Y2hIABIlChtjZXJ0aWZpY2F0ZV9zaWduaW5nX3JlcXVlc3QYBSABKAxIAEIJCgdtZXNzYWdlIqkCCg9Db25uZWN0UmVzcG9uc2USLQoHd2VsY29tZRgBIAEoCzIaLnN5bnNjb3BlLmFnZW50LnYxLldlbGNvbWVIABI+ChBkZXNpcmVkX3Nlc3Npb25zGAIgASgLMiIuc3luc2NvcGUuYWdlbnQudjEuRGVzaXJlZFNlc3Npb25zSAASJQoDYWNrGAMgASgLMhYuc3luc2NvcGUuYWdlbnQudjEuQWNrSAASNQoLY2VydGlmaWNhdGUYBCABKAsyHi5zeW5zY29wZS5hZ2VudC52MS5DZXJ0aWZpY2F0ZUgAEj4KEGhlYXJ0YmVhdF9hbnN3ZXIYBSABKAsyIi5zeW5zY29wZS5hZ2VudC52MS5IZWFydGJlYXRBbnN3ZXJIAEIJCgdtZXNzYWdlIs8CCgVIZWxsbxIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgNEhUKDWFnZW50X3ZlcnNpb24YAiABKAkSDwoHYm9vdF9pZBgDIAEoDBIQCghob3N0bmFtZRgEIAEoCRIOCgZrZXJuZWwYBSABKAkSFAoMYXJjaGl0ZWN0dXJlGAYgASgJEjQKBmxhYmVscxgHIAMoCzIkLnN5bnNjb3BlLmFnZW50LnYxLkhlbGxvLkxhYmVsc0VudHJ5EjMKDGNhcGFiaWxpdGllcxgIIAMoCzIdLnN5bnNjb3BlLmFnZW50LnYxLkNhcGFiaWxpdHkSMgoIc2Vzc2lvbnMYCSADKAsyIC5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uU3RhdHVzGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiPQoKQ2FwYWJpbGl0eRIMCgRuYW1lGAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkigQEKCUhlYXJ0YmVhdBISCgpzZW50X2F0X3VzGAEgASgDEioKBGNvc3QYAiABKAsyHC5zeW5zY29wZS5hZ2VudC52MS5BZ2VudENvc3QSNAoMY2xvY2tfb2Zmc2V0GAMgASgLMh4uc3luc2NvcGUuYWdlbnQudjEuQ2xvY2tPZmZzZXQiOAoLQ2xvY2tPZmZzZXQSEQoJb2Zmc2V0X3VzGAEgASgSEhYKDnVuY2VydGFpbnR5X3VzGAIgASgEIm0KD0hlYXJ0YmVhdEFuc3dlchISCgpzZW50X2F0X3VzGAEgASgDEhYKDnJlY2VpdmVkX2F0X3VzGAIgASgDEhYKDmFuc3dlcmVkX2F0X3VzGAMgASgDEhYKDnVuY2VydGFpbnR5X3VzGAQgASgEIusCCglBZ2VudENvc3QSHAoPYnBmX3J1bl90aW1lX25zGAEgASgESACIAQESGgoNYnBmX3J1bl9jb3VudBgCIAEoBEgBiAEBEhsKDmJwZl9zYW1wbGVkX25zGAMgASgESAKIAQESIQoUYWdlbnRfcmVzaWRlbnRfYnl0ZXMYBCABKARIA4gBARIhChRwcm9iZV9yZXNpZGVudF9ieXRlcxgFIAEoBEgEiAEBEhkKDGFnZW50X2NwdV91cxgGIAEoBEgFiAEBEhkKDHByb2JlX2NwdV91cxgHIAEoBEgGiAEBQhIKEF9icGZfcnVuX3RpbWVfbnNCEAoOX2JwZl9ydW5fY291bnRCEQoPX2JwZl9zYW1wbGVkX25zQhcKFV9hZ2VudF9yZXNpZGVudF9ieXRlc0IXChVfcHJvYmVfcmVzaWRlbnRfYnl0ZXNCDwoNX2FnZW50X2NwdV91c0IPCg1fcHJvYmVfY3B1X3VzIoEBCgdXZWxjb21lEhAKCGFnZW50X2lkGAEgASgMEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgCIAEoDRIQCghsZWFzZV9tcxgDIAEoDRIbChNtYXhfdW5hY2tlZF9iYXRjaGVzGAQgASgNEhYKDnNlcnZlcl90aW1lX3VzGAUgASgDIlgKD0Rlc2lyZWRTZXNzaW9ucxIQCghyZXZpc2lvbhgBIAEoBBIzCghzZXNzaW9ucxgCIAMoCzIhLnN5bnNjb3BlLmFnZW50LnYxLkRlc2lyZWRTZXNzaW9uIhIKA0FjaxILCgNzZXEYASABKAQyYwoLTGlua1NlcnZpY2USVAoHQ29ubmVjdBIhLnN5bnNjb3BlLmFnZW50LnYxLkNvbm5lY3RSZXF1ZXN0GiIuc3luc2NvcGUuYWdlbnQudjEuQ29ubmVjdFJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_synscope_agent_v1_enrolment, file_synscope_agent_v1_records, file_synscope_agent_v1_session]);
+  fileDesc("ChxzeW5zY29wZS9hZ2VudC92MS9saW5rLnByb3RvEhFzeW5zY29wZS5hZ2VudC52MSKHAgoOQ29ubmVjdFJlcXVlc3QSKQoFaGVsbG8YASABKAsyGC5zeW5zY29wZS5hZ2VudC52MS5IZWxsb0gAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLnN5bnNjb3BlLmFnZW50LnYxLkhlYXJ0YmVhdEgAEjoKDnNlc3Npb25fc3RhdHVzGAMgASgLMiAuc3luc2NvcGUuYWdlbnQudjEuU2Vzc2lvblN0YXR1c0gAEikKBWJhdGNoGAQgASgLMhguc3luc2NvcGUuYWdlbnQudjEuQmF0Y2hIABIlChtjZXJ0aWZpY2F0ZV9zaWduaW5nX3JlcXVlc3QYBSABKAxIAEIJCgdtZXNzYWdlIqkCCg9Db25uZWN0UmVzcG9uc2USLQoHd2VsY29tZRgBIAEoCzIaLnN5bnNjb3BlLmFnZW50LnYxLldlbGNvbWVIABI+ChBkZXNpcmVkX3Nlc3Npb25zGAIgASgLMiIuc3luc2NvcGUuYWdlbnQudjEuRGVzaXJlZFNlc3Npb25zSAASJQoDYWNrGAMgASgLMhYuc3luc2NvcGUuYWdlbnQudjEuQWNrSAASNQoLY2VydGlmaWNhdGUYBCABKAsyHi5zeW5zY29wZS5hZ2VudC52MS5DZXJ0aWZpY2F0ZUgAEj4KEGhlYXJ0YmVhdF9hbnN3ZXIYBSABKAsyIi5zeW5zY29wZS5hZ2VudC52MS5IZWFydGJlYXRBbnN3ZXJIAEIJCgdtZXNzYWdlIuUCCgVIZWxsbxIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgNEhUKDWFnZW50X3ZlcnNpb24YAiABKAkSDwoHYm9vdF9pZBgDIAEoDBIQCghob3N0bmFtZRgEIAEoCRIOCgZrZXJuZWwYBSABKAkSFAoMYXJjaGl0ZWN0dXJlGAYgASgJEjQKBmxhYmVscxgHIAMoCzIkLnN5bnNjb3BlLmFnZW50LnYxLkhlbGxvLkxhYmVsc0VudHJ5EjMKDGNhcGFiaWxpdGllcxgIIAMoCzIdLnN5bnNjb3BlLmFnZW50LnYxLkNhcGFiaWxpdHkSMgoIc2Vzc2lvbnMYCSADKAsyIC5zeW5zY29wZS5hZ2VudC52MS5TZXNzaW9uU3RhdHVzEhQKDGhvc3RfYm9vdF9pZBgKIAEoDBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KCkNhcGFiaWxpdHkSDAoEbmFtZRgBIAEoCRIRCglhdmFpbGFibGUYAiABKAgSDgoGZGV0YWlsGAMgASgJIoEBCglIZWFydGJlYXQSEgoKc2VudF9hdF91cxgBIAEoAxIqCgRjb3N0GAIgASgLMhwuc3luc2NvcGUuYWdlbnQudjEuQWdlbnRDb3N0EjQKDGNsb2NrX29mZnNldBgDIAEoCzIeLnN5bnNjb3BlLmFnZW50LnYxLkNsb2NrT2Zmc2V0IjgKC0Nsb2NrT2Zmc2V0EhEKCW9mZnNldF91cxgBIAEoEhIWCg51bmNlcnRhaW50eV91cxgCIAEoBCKIAQoPSGVhcnRiZWF0QW5zd2VyEhIKCnNlbnRfYXRfdXMYASABKAMSFgoOcmVjZWl2ZWRfYXRfdXMYAiABKAMSFgoOYW5zd2VyZWRfYXRfdXMYAyABKAMSFgoOdW5jZXJ0YWludHlfdXMYBCABKAQSGQoRcmVuZXdfY2VydGlmaWNhdGUYBSABKAgi6wIKCUFnZW50Q29zdBIcCg9icGZfcnVuX3RpbWVfbnMYASABKARIAIgBARIaCg1icGZfcnVuX2NvdW50GAIgASgESAGIAQESGwoOYnBmX3NhbXBsZWRfbnMYAyABKARIAogBARIhChRhZ2VudF9yZXNpZGVudF9ieXRlcxgEIAEoBEgDiAEBEiEKFHByb2JlX3Jlc2lkZW50X2J5dGVzGAUgASgESASIAQESGQoMYWdlbnRfY3B1X3VzGAYgASgESAWIAQESGQoMcHJvYmVfY3B1X3VzGAcgASgESAaIAQFCEgoQX2JwZl9ydW5fdGltZV9uc0IQCg5fYnBmX3J1bl9jb3VudEIRCg9fYnBmX3NhbXBsZWRfbnNCFwoVX2FnZW50X3Jlc2lkZW50X2J5dGVzQhcKFV9wcm9iZV9yZXNpZGVudF9ieXRlc0IPCg1fYWdlbnRfY3B1X3VzQg8KDV9wcm9iZV9jcHVfdXMigQEKB1dlbGNvbWUSEAoIYWdlbnRfaWQYASABKAwSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAIgASgNEhAKCGxlYXNlX21zGAMgASgNEhsKE21heF91bmFja2VkX2JhdGNoZXMYBCABKA0SFgoOc2VydmVyX3RpbWVfdXMYBSABKAMiWAoPRGVzaXJlZFNlc3Npb25zEhAKCHJldmlzaW9uGAEgASgEEjMKCHNlc3Npb25zGAIgAygLMiEuc3luc2NvcGUuYWdlbnQudjEuRGVzaXJlZFNlc3Npb24iEgoDQWNrEgsKA3NlcRgBIAEoBDJjCgtMaW5rU2VydmljZRJUCgdDb25uZWN0EiEuc3luc2NvcGUuYWdlbnQudjEuQ29ubmVjdFJlcXVlc3QaIi5zeW5zY29wZS5hZ2VudC52MS5Db25uZWN0UmVzcG9uc2UoATABYgZwcm90bzM", [file_synscope_agent_v1_enrolment, file_synscope_agent_v1_records, file_synscope_agent_v1_session]);
 
 /**
  * Agent → control plane.
@@ -53,7 +53,8 @@ export type ConnectRequest = Message<"synscope.agent.v1.ConnectRequest"> & {
     case: "batch";
   } | {
     /**
-     * PKCS #10, DER: asks for a successor of the certificate that this stream was opened with.
+     * PKCS #10, DER: asks for a successor of the certificate that this stream was opened with, for the same key or another. With another key both
+     * certificates are good until a stream was welcomed with the successor; from then on the old one is refused.
      *
      * @generated from field: bytes certificate_signing_request = 5;
      */
@@ -182,6 +183,14 @@ export type Hello = Message<"synscope.agent.v1.Hello"> & {
    * @generated from field: repeated synscope.agent.v1.SessionStatus sessions = 9;
    */
   sessions: SessionStatus[];
+
+  /**
+   * Since version 3. /proc/sys/kernel/random/boot_id, 16 bytes; empty if it cannot be read. Tells two hosts with one identity from two agents on
+   * one host.
+   *
+   * @generated from field: bytes host_boot_id = 10;
+   */
+  hostBootId: Uint8Array;
 };
 
 /**
@@ -315,6 +324,13 @@ export type HeartbeatAnswer = Message<"synscope.agent.v1.HeartbeatAnswer"> & {
    * @generated from field: uint64 uncertainty_us = 4;
    */
   uncertaintyUs: bigint;
+
+  /**
+   * Since version 3. Another process lives by this identity: renew the certificate at once, with a new key, which locks the other out.
+   *
+   * @generated from field: bool renew_certificate = 5;
+   */
+  renewCertificate: boolean;
 };
 
 /**
@@ -477,7 +493,9 @@ export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
 export const LinkService: GenService<{
   /**
    * The agent opens the stream and sends Hello first; anything else first is INVALID_ARGUMENT. The control plane answers with
-   * Welcome and DesiredSessions. Errors: UNAUTHENTICATED (no certificate, or one of another CA), PERMISSION_DENIED (agent revoked),
+   * Welcome and DesiredSessions. Errors: UNAUTHENTICATED (no certificate, or one of another CA), PERMISSION_DENIED (agent revoked; before
+   * version 3 also in place of ALREADY_EXISTS), ALREADY_EXISTS (another agent lives by this identity, of which this host has a copy),
+   * FAILED_PRECONDITION (another agent on this host does),
    * INVALID_ARGUMENT (a message out of range; the text names the field), UNAVAILABLE (shutting down: reconnect with jitter).
    *
    * @generated from rpc synscope.agent.v1.LinkService.Connect
