@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { IngestService } from '../../apps/control-plane/src/ingest/ingest.service.ts';
+import { SessionWatch } from '../../apps/control-plane/src/session-events/session-watch.ts';
 import { type TestFleet, testFleet } from '../../apps/control-plane/src/testing/fleet.ts';
 import { handshakeRecord } from '../../apps/control-plane/src/testing/handshake-batch.ts';
 import { recordBatchBytes } from '../../apps/control-plane/src/testing/record-batch.ts';
@@ -116,6 +117,25 @@ describe('synscope trace watch', () => {
     expect(status).toBe(0);
     expect(errors).toContain('the stream broke off, and goes on where it was\n');
     expect(output.match(/"latencyUs":5\d000/g)).toEqual(['"latencyUs":51000', '"latencyUs":52000']);
+  });
+
+  it('fails with a word on why when its token has expired or was deleted', async () => {
+    const { body: token } = await application.call('POST', '/api-tokens', {
+      body: { name: 'short-lived', role: 'viewer' },
+    });
+    const { body: session } = await fleet.session({ selector: 'test=denied' });
+    const deleted: Promise<unknown>[] = [];
+    const remove = async () => {
+      await application.call('DELETE', `/api-tokens/${token.id}`);
+      await application.app.get(SessionWatch).checkReaders();
+    };
+    const { status, errors } = await runCli(['trace', 'watch', session.id, '-o', 'ndjson'], {
+      environment: { ...environment, SYNSCOPE_TOKEN: token.token },
+      onOutput: onceShown('"session"', () => deleted.push(remove())),
+    });
+    await Promise.all(deleted);
+    expect(status).toBe(1);
+    expect(errors).toContain('The token has expired or was deleted');
   });
 
   it('ends with the status of the signal when it is interrupted', async () => {

@@ -35,7 +35,7 @@ export async function createApp(
     waitSeconds: configuration.databaseWaitSeconds,
     log: (message) => logger.info({ context: 'Database' }, message),
   });
-  const adapter = new HttpAdapter(configuration.httpBodyLimitBytes);
+  const adapter = new HttpAdapter(configuration);
   logRequests(adapter.getInstance(), logger);
   addSecurityHeaders(adapter.getInstance());
   const app = await NestFactory.create<NestFastifyApplication>(applicationModule(configuration), adapter, {
@@ -53,7 +53,7 @@ export async function createApp(
 export async function createPreview(configuration: Configuration): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(
     applicationModule(configuration),
-    new HttpAdapter(configuration.httpBodyLimitBytes),
+    new HttpAdapter(configuration),
     { preview: true, logger: ['error'], abortOnError: false },
   );
   setRoutePrefix(app);

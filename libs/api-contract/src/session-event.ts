@@ -45,6 +45,17 @@ export const sessionEndSchema = z
   .meta({ id: 'SessionEnd', description: 'The session is over, and everything of it was in the stream.' });
 export type SessionEnd = z.output<typeof sessionEndSchema>;
 
+export const streamDeniedSchema = z
+  .strictObject({
+    code: z.literal('unauthenticated').meta({ description: 'As that of the error a new request would get.' }),
+    detail: z.string().meta({ description: 'What happened, and what to do about it.' }),
+  })
+  .meta({
+    id: 'StreamDenied',
+    description: 'The token has expired or was deleted: nothing more comes, and the session may go on.',
+  });
+export type StreamDenied = z.output<typeof streamDeniedSchema>;
+
 const event = <Name extends string, Data extends z.ZodType>(name: Name, data: Data) =>
   z.strictObject({
     event: z.literal(name).meta({ description: 'The name of the event.' }),
@@ -63,6 +74,7 @@ export const sessionEventSchema = z
     event('listener', listenerSampleSchema),
     event('missed', missedRecordsSchema),
     event('end', sessionEndSchema),
+    event('denied', streamDeniedSchema),
   ])
   .meta({
     id: 'SessionEvent',

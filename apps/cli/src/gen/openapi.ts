@@ -597,7 +597,7 @@ export interface paths {
         };
         /**
          * Watch a trace session
-         * @description Server-Sent Events: each record of the session as soon as it is stored, by whichever replica, and the session itself whenever its state or its targets change. A record is the item of the list of its kind. After `end` the stream closes; close it too, since a browser would connect again. Each record comes once, also over several streams of which each goes on after the last event of the one before (`Last-Event-ID`), at any replica. Records come about in the order in which they were stored, not observed. The stream waits for a slow reader; when too much waits, the oldest is left out and `missed` says how much. A comment comes about every 15 s when nothing else does. A stream that breaks off without `end` (a restart, a token that expired, a reader that took nothing for a minute) is to be resumed.
+         * @description Server-Sent Events: each record of the session as soon as it is stored, by whichever replica, and the session itself whenever its state or its targets change. A record is the item of the list of its kind. After `end` the stream closes; close it too, since a browser would connect again. Each record comes once, also over several streams of which each goes on after the last event of the one before (`Last-Event-ID`), at any replica. Records come about in the order in which they were stored, not observed. The stream waits for a slow reader; when too much waits, the oldest is left out and `missed` says how much. A comment comes about every 15 s when nothing else does. `denied` comes last when the token has expired or was deleted. A stream that breaks off without either (a restart, a reader that took nothing for a minute) is to be resumed.
          */
         get: operations["sessionEvent_watch"];
         put?: never;
@@ -2335,6 +2335,15 @@ export interface components {
             /** @description Where to go on after it. */
             id: string;
             data: components["schemas"]["SessionEnd"];
+        } | {
+            /**
+             * @description The name of the event.
+             * @enum {string}
+             */
+            event: "denied";
+            /** @description Where to go on after it. */
+            id: string;
+            data: components["schemas"]["StreamDenied"];
         };
         /** @description Records that a stream of live results has left out. */
         MissedRecords: {
@@ -2360,6 +2369,16 @@ export interface components {
         SessionEnd: {
             /** @description How the session has ended. */
             state: components["schemas"]["SessionState"];
+        };
+        /** @description The token has expired or was deleted: nothing more comes, and the session may go on. */
+        StreamDenied: {
+            /**
+             * @description As that of the error a new request would get.
+             * @enum {string}
+             */
+            code: "unauthenticated";
+            /** @description What happened, and what to do about it. */
+            detail: string;
         };
         ScheduleCreate: {
             /**
@@ -2748,6 +2767,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -2814,6 +2844,17 @@ export interface operations {
             /** @description The Idempotency-Key was used for another request, or that request is under way. */
             409: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2889,6 +2930,17 @@ export interface operations {
             /** @description It is the last admin token that works. */
             409: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2973,6 +3025,17 @@ export interface operations {
             /** @description The Accept header leaves none of the three formats. */
             406: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3077,6 +3140,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -3158,6 +3232,17 @@ export interface operations {
             /** @description The token has a lesser role than viewer. */
             403: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3247,6 +3332,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -3309,6 +3405,17 @@ export interface operations {
             /** @description There is no such handshake, or retention is over. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3423,6 +3530,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -3522,6 +3640,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -3584,6 +3713,17 @@ export interface operations {
             /** @description There is no such query, or retention is over. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3684,6 +3824,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -3767,6 +3918,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -3829,6 +3991,17 @@ export interface operations {
             /** @description There is no such lookup, or retention is over. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3921,6 +4094,17 @@ export interface operations {
             /** @description The Accept header leaves none of the three formats. */
             406: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4021,6 +4205,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -4113,6 +4308,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -4175,6 +4381,17 @@ export interface operations {
             /** @description There is no such sample, or retention is over. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4253,6 +4470,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -4319,6 +4547,17 @@ export interface operations {
             /** @description The Idempotency-Key was used for another request, or that request is under way. */
             409: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4393,6 +4632,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -4453,6 +4703,17 @@ export interface operations {
             /** @description There is no such token. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4537,6 +4798,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -4605,6 +4877,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -4665,6 +4948,17 @@ export interface operations {
             /** @description There is no such agent, or it was revoked already. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4743,6 +5037,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -4811,6 +5116,17 @@ export interface operations {
             /** @description The Accept header leaves none of the three formats. */
             406: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4894,6 +5210,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -4959,6 +5286,17 @@ export interface operations {
             /** @description There is no such session. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5051,6 +5389,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -5116,6 +5465,17 @@ export interface operations {
             /** @description There is no such session. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5198,9 +5558,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The replica serves as many streams as it may; `Retry-After` says when to ask again. */
+            /** @description The replica serves as many streams as it may; `Retry-After` says when to ask again. The token has used up its requests per minute, or its address has sent too many that do not work. */
             429: {
                 headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5281,6 +5643,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -5347,6 +5720,17 @@ export interface operations {
             /** @description Another schedule has the name; or the Idempotency-Key was used for another request. */
             409: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5421,6 +5805,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -5481,6 +5876,17 @@ export interface operations {
             /** @description There is no such schedule. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5568,6 +5974,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The database cannot be reached, or the control plane is shutting down. */
             503: {
                 headers: {
@@ -5642,6 +6059,17 @@ export interface operations {
             /** @description The Idempotency-Key was used for another request, or that request is under way. */
             409: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5728,6 +6156,17 @@ export interface operations {
             /** @description The Accept header leaves none of the three formats. */
             406: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {

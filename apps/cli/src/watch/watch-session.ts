@@ -5,7 +5,10 @@ import { CliError } from '../cli-error.js';
 import type { CommandRun } from '../command-run.js';
 import type { components } from '../gen/openapi.js';
 
-export type SessionEvent = components['schemas']['SessionEvent'];
+type StreamedEvent = components['schemas']['SessionEvent'];
+
+/** A stream that is denied is a failure. */
+export type SessionEvent = Exclude<StreamedEvent, { event: 'denied' }>;
 
 /** A control plane that restarts is back within seconds; after so many vain attempts in a row it is given up. */
 const MOST_ATTEMPTS = 10;
@@ -21,11 +24,16 @@ export async function* watchSession(
   const { interrupted } = run.surroundings;
   let lastEventId: string | undefined;
   let attempts = 0;
+  let denied: string | undefined;
   for (;;) {
     try {
       for await (const event of openStream(api, id, from, lastEventId)) {
         attempts = 0;
         lastEventId = event.id;
+        if (event.event === 'denied') {
+          denied = event.data.detail;
+          break;
+        }
         yield event;
         if (event.event === 'end') return;
       }
@@ -35,6 +43,7 @@ export async function* watchSession(
       if (error instanceof CliError && error.exitStatus === 2) throw error;
       if (++attempts >= MOST_ATTEMPTS) throw error;
     }
+    if (denied !== undefined) throw new CliError(denied);
     await run.note('the stream broke off, and goes on where it was');
     await delay(BETWEEN_ATTEMPTS_MS, undefined, { signal: interrupted });
   }
@@ -45,7 +54,7 @@ async function* openStream(
   id: string,
   from: 'start' | 'now',
   lastEventId: string | undefined,
-): AsyncGenerator<SessionEvent> {
+): AsyncGenerator<StreamedEvent> {
   const { data } = await api.operations.GET('/api/v1/trace-sessions/{id}/events', {
     params: {
       path: { id },
@@ -57,6 +66,6 @@ async function* openStream(
   if (!data) return;
   const events = data.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
   for await (const { event, id: eventId, data: json } of events) {
-    yield { event, id: eventId, data: JSON.parse(json) } as SessionEvent;
+    yield { event, id: eventId, data: JSON.parse(json) } as StreamedEvent;
   }
 }

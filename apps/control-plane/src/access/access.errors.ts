@@ -25,3 +25,19 @@ export function lastAdminToken(): ApiError {
     'This is the last admin token that works: without one nobody could make another. Create an admin token first, then delete this one with it',
   );
 }
+
+export function tooManyRequests(perMinute: number, retryAfterSeconds: number): ApiError {
+  return new ApiError(
+    'rate_limited',
+    `This token has used up its ${perMinute} requests per minute (SYNSCOPE_RATE_LIMIT_PER_MINUTE); go on in ${retryAfterSeconds} s`,
+    { headers: { 'retry-after': String(retryAfterSeconds) } },
+  );
+}
+
+export function tooManyFailures(network: string, retryAfterSeconds: number): ApiError {
+  return new ApiError(
+    'rate_limited',
+    `Too many requests came from ${network} with tokens that do not work; check the token, and try again in ${retryAfterSeconds} s`,
+    { headers: { 'retry-after': String(retryAfterSeconds) } },
+  );
+}

@@ -8,11 +8,20 @@ import { ApiTokenController } from './api-token.controller.js';
 import { ApiTokenEntity } from './api-token.entity.js';
 import { ApiTokenService } from './api-token.service.js';
 import { ApiTokenStore } from './api-token.store.js';
+import { ContinuedAccess } from './continued-access.js';
+import { RequestLimits } from './request-limits.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([ApiTokenEntity]), AuditModule],
   controllers: [ApiTokenController],
-  providers: [ApiTokenStore, ApiTokenService, AdminTokenFile, { provide: APP_GUARD, useClass: AccessGuard }],
-  exports: [ApiTokenService],
+  providers: [
+    ApiTokenStore,
+    ApiTokenService,
+    AdminTokenFile,
+    RequestLimits,
+    ContinuedAccess,
+    { provide: APP_GUARD, useClass: AccessGuard },
+  ],
+  exports: [ApiTokenService, ContinuedAccess],
 })
 export class AccessModule {}

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import {
+  addressListSchema,
   booleanSchema,
   durationSecondsSchema,
   hostNamesSchema,
@@ -100,6 +101,28 @@ export class Configuration {
     description: 'Largest request body that the REST API takes, in bytes.',
   })
   readonly httpBodyLimitBytes!: number;
+
+  @Variable('SYNSCOPE_RATE_LIMIT_PER_MINUTE', integerSchema(0, 10_000_000), {
+    default: '6000',
+    description:
+      'Requests that each API token may make of a replica per minute, also all at once; above it they are answered 429 with Retry-After. Of an export each 1,000 items count as a request. 0 for no limit.',
+  })
+  readonly rateLimitPerMinute!: number;
+
+  @Variable('SYNSCOPE_FAILED_AUTHENTICATIONS_PER_MINUTE', integerSchema(0, 10_000_000), {
+    default: '100',
+    description:
+      'Requests with tokens that do not work that each address (of IPv6 each /64) may make of a replica per minute. Above it they are answered 429 without a look at the database; tokens that worked before go on. 0 for no limit.',
+  })
+  readonly failedAuthenticationsPerMinute!: number;
+
+  @Variable('SYNSCOPE_TRUSTED_PROXIES', addressListSchema, {
+    default: 'none',
+    description:
+      'Addresses and prefixes of proxies in front of the REST API, separated by commas. Of their requests the address of the client is taken from X-Forwarded-For; anybody else’s X-Forwarded-For is ignored.',
+    example: '10.0.0.0/8,192.0.2.10',
+  })
+  readonly trustedProxies!: readonly string[];
 
   @Variable('SYNSCOPE_SHUTDOWN_TIMEOUT', durationSecondsSchema(1, 600), {
     default: '10s',

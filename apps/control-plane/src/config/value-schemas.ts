@@ -33,6 +33,25 @@ export const hostNamesSchema = z.string().transform((text, context): readonly st
   return z.NEVER;
 });
 
+/** Addresses and prefixes, separated by commas; `none` for none. */
+export const addressListSchema = z.string().transform((text, context): readonly string[] => {
+  if (text === 'none') return [];
+  const addresses = text.split(',').map((address) => address.trim());
+  const wrong = addresses.find((address) => !isAddressOrPrefix(address));
+  if (wrong === undefined) return addresses;
+  context.addIssue(
+    `expected addresses or prefixes such as 10.0.0.0/8 separated by commas, or none; found ${JSON.stringify(wrong)}`,
+  );
+  return z.NEVER;
+});
+
+function isAddressOrPrefix(text: string): boolean {
+  const [address = '', length, ...more] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || more.length > 0) return false;
+  return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128));
+}
+
 export function integerSchema(minimum: number, maximum: number) {
   const message = `expected an integer from ${minimum} to ${maximum}`;
   return z

@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   body_too_large: { status: 413, title: 'The request body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },
   unsupported_media_type: { status: 415, title: 'The request body has an unsupported format' },
+  rate_limited: { status: 429, title: 'Too many requests' },
   event_streams_taken: {
     status: 429,
     title: 'This control plane serves as many streams of live results as it may',

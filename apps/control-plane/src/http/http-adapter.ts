@@ -1,18 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Configuration } from '../config/configuration.js';
 import { sendProblem } from '../errors/problem.filter.js';
 import { toApiError } from '../errors/to-api-error.js';
 import { refuseConnection } from './refused-connection.js';
 import { methodNotAllowed, RouteTable } from './route-table.js';
 
+type HttpAdapterOptions = Pick<Configuration, 'httpBodyLimitBytes' | 'trustedProxies'>;
+
 /** Fastify, with its own refusals (a malformed address, a body that is no JSON) answered as problems like all others. */
 export class HttpAdapter extends FastifyAdapter {
   private readonly routes: RouteTable;
 
-  constructor(bodyLimit: number) {
+  constructor({ httpBodyLimitBytes, trustedProxies }: HttpAdapterOptions) {
     super({
-      bodyLimit,
+      bodyLimit: httpBodyLimitBytes,
+      trustProxy: trustedProxies.length > 0 && [...trustedProxies],
       genReqId: () => randomUUID(),
       // For the whole request to arrive, in milliseconds: no one holds a connection by sending a byte now and then.
       requestTimeout: 60_000,

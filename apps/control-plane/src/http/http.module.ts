@@ -1,5 +1,6 @@
 import { Module, StandardSchemaSerializerInterceptor } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE, DiscoveryModule, Reflector } from '@nestjs/core';
+import { AccessModule } from '../access/access.module.js';
 import { ProblemFilter } from '../errors/problem.filter.js';
 import { IdempotencyInterceptor } from '../idempotency/idempotency.interceptor.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
@@ -10,7 +11,7 @@ import { ValidationPipe } from './validation.pipe.js';
 
 /** What every route of the REST API goes through. Of the interceptors the first is the outermost. */
 @Module({
-  imports: [DiscoveryModule, IdempotencyModule],
+  imports: [DiscoveryModule, AccessModule, IdempotencyModule],
   providers: [
     RouteDeclarations,
     { provide: APP_FILTER, useClass: ProblemFilter },

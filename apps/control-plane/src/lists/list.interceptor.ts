@@ -10,6 +10,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { mergeMap, type Observable } from 'rxjs';
 import type { z } from 'zod';
+import { ContinuedAccess } from '../access/continued-access.js';
 import { ApiError } from '../errors/api-error.js';
 import { LIST_ITEM_SCHEMA } from '../http/endpoint.js';
 import { LIST_FORMATS, type ListFormat, negotiateFormat } from './accept.js';
@@ -19,12 +20,16 @@ import { KeysetList } from './keyset-list.js';
 /** Turns the KeysetList that a handler returns into a page of JSON, or into a stream of all of it as NDJSON or CSV. */
 @Injectable()
 export class ListInterceptor implements NestInterceptor {
-  constructor(private readonly reflector: Reflector) {}
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly access: ContinuedAccess,
+  ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const itemSchema = this.reflector.get<z.ZodType | undefined>(LIST_ITEM_SCHEMA, context.getHandler());
     if (!itemSchema) return next.handle();
-    const format = negotiateFormat(context.switchToHttp().getRequest<FastifyRequest>().headers.accept);
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const format = negotiateFormat(request.headers.accept);
     if (!format)
       throw new ApiError(
         'not_acceptable',
@@ -35,7 +40,9 @@ export class ListInterceptor implements NestInterceptor {
     return next.handle().pipe(
       mergeMap(async (result: unknown) => {
         if (!(result instanceof KeysetList)) throw new Error('a @ListEndpoint() must return a KeysetList');
-        return format === 'application/json' ? result.page() : streamList(result, format, itemSchema, reply);
+        return format === 'application/json'
+          ? result.page()
+          : streamList(result, this.access.whileAllowed(request, result.chunks()), format, itemSchema, reply);
       }),
     );
   }
@@ -43,11 +50,11 @@ export class ListInterceptor implements NestInterceptor {
 
 async function streamList(
   list: KeysetList<unknown>,
+  chunks: Chunks,
   format: ListFormat,
   itemSchema: z.ZodType,
   reply: FastifyReply,
 ): Promise<StreamableFile> {
-  const chunks = list.chunks();
   // Read before the headers are sent, so that what fails at once is still answered as a problem.
   const [first, loss] = await Promise.all([chunks.next(), list.loss()]);
   reply.header('synscope-loss-records', String(loss.records));

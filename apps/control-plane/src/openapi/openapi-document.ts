@@ -63,6 +63,7 @@ function finishOperation(operation: Operation): void {
     operation.security = [];
     delete operation[PUBLIC_EXTENSION];
   }
+  if (operation.security?.length) describeRateLimit(operation);
   for (const parameter of operation.parameters ?? []) {
     // `role=client,server`, where the default of OpenAPI would be to repeat the parameter.
     if (
@@ -93,6 +94,25 @@ function finishOperation(operation: Operation): void {
   }
   delete operation[STREAMED_EXTENSION];
   delete operation[EVENT_STREAM_EXTENSION];
+}
+
+/** As all routes that need a token have it, beside what a route says of its own limits. */
+function describeRateLimit({ responses }: Operation): void {
+  const [own, problem] = [responses['429'], responses['401']];
+  const description = [
+    own && 'description' in own && own.description,
+    'The token has used up its requests per minute, or its address has sent too many that do not work.',
+  ];
+  responses['429'] = {
+    ...problem,
+    description: description.filter(Boolean).join(' '),
+    headers: {
+      'Retry-After': {
+        description: 'Seconds until a request is allowed again.',
+        schema: { type: 'integer' },
+      },
+    },
+  };
 }
 
 function lowerFirst(text: string): string {

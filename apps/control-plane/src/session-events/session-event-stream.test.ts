@@ -36,7 +36,7 @@ it('says every 15 s that it lives, and where to go on, while nothing is stored f
     backlog: 10_000,
     batches: { page: unused, pageUntil: unused, tooFarBehind: unused } as never,
     records: { of: unused, count: unused } as never,
-    readerIsThere: async () => true,
+    reader: async () => 'reads',
   });
   const text = stream.text();
   const next = async () => (await text.next()).value ?? null;

@@ -3,6 +3,7 @@ import {
   type MissedRecords,
   missedRecordsSchema,
   type SessionEvent,
+  type StreamDenied,
   sessionEndSchema,
   type TraceSession,
   traceSessionSchema,
@@ -29,6 +30,11 @@ const COUNTED_PAGE = { records: 200_000, batches: 5_000 };
 /** Records that are written at a time. */
 const WRITTEN_RECORDS = 100;
 
+const DENIED: StreamDenied = {
+  code: 'unauthenticated',
+  detail: 'The token has expired or was deleted; go on after the last event with another one',
+};
+
 export interface EventStreamOptions {
   /** The session as it was when the stream was asked for. */
   readonly session: TraceSession;
@@ -38,9 +44,11 @@ export interface EventStreamOptions {
   readonly backlog: number;
   readonly batches: StoredBatchStore;
   readonly records: BatchRecords;
-  /** Whether the reader may and does read. */
-  readonly readerIsThere: () => Promise<boolean>;
+  readonly reader: () => Promise<ReaderState>;
 }
+
+/** Of a reader that takes nothing any more, or has left; and of one whose token works no more. */
+export type ReaderState = 'reads' | 'gone' | 'denied';
 
 /**
  * What one reader of live results gets, as text. Nothing is read from the database before the reader has taken what was read before: what
@@ -59,6 +67,7 @@ export class SessionEventStream implements SessionWatcher {
   /** Something may have been stored between `#seen` and `#snapshot`. */
   #behind = true;
   #reading = false;
+  #denied = false;
 
   constructor(options: EventStreamOptions) {
     this.#options = options;
@@ -90,14 +99,24 @@ export class SessionEventStream implements SessionWatcher {
   }
 
   async checkReader(): Promise<void> {
-    const there = await this.#options.readerIsThere().catch(isDatabaseUnavailable);
-    if (!there) this.close();
+    const state = await this.#options
+      .reader()
+      .catch((error: unknown) => (isDatabaseUnavailable(error) ? 'reads' : 'gone'));
+    // One that does not take the last event either is not waited for.
+    if (state === 'gone' || this.#denied) this.close();
+    if (state !== 'denied') return;
+    this.#denied = true;
+    this.#wake.up();
   }
 
   async *text(): AsyncGenerator<string, void, undefined> {
     yield `retry: ${RECONNECT_MS}\n\n`;
     let told = '';
     while (!this.#closed.signal.aborted) {
+      if (this.#denied) {
+        if (this.#seen) yield this.#event('denied', JSON.stringify(DENIED));
+        return;
+      }
       const session = JSON.stringify(traceSessionSchema.parse(this.#session));
       // A stream that begins now does not know where it stands before the first look.
       if (session !== told && this.#seen) {
@@ -119,7 +138,7 @@ export class SessionEventStream implements SessionWatcher {
     this.#behind = false;
     this.#reading = true;
     let mayLeaveOut = true;
-    for (let more = true; more && this.#seen && !this.#closed.signal.aborted; ) {
+    for (let more = true; more && this.#seen && !this.#isOver; ) {
       const seen = this.#seen;
       const resumed = this.#resumed !== null;
       const page = await this.#nextPage(seen, target);
@@ -131,9 +150,11 @@ export class SessionEventStream implements SessionWatcher {
         if (this.#seen !== seen) continue;
       }
       yield* this.#recordsOf(page, seen);
+      if (this.#isOver) return;
       this.#seen = page.end;
       more = page.more;
     }
+    if (this.#isOver) return;
     this.#reading = false;
     // What was committed since the target was not for this session.
     if (!this.#behind) this.#seen = this.#snapshot;
@@ -165,7 +186,11 @@ export class SessionEventStream implements SessionWatcher {
         if (text !== '') yield text;
         // A reader that takes whatever comes must not keep others, above all ingest, from the process.
         await setImmediate();
-        if (this.#closed.signal.aborted) return;
+        if (this.#isOver) {
+          // Where whoever resumes goes on.
+          this.#resumed = { end, sent };
+          return;
+        }
       }
     }
   }
@@ -234,6 +259,10 @@ export class SessionEventStream implements SessionWatcher {
   async #pause(): Promise<boolean> {
     await delay(RETRY_INTERVAL_MS, undefined, { signal: this.#closed.signal }).catch(() => undefined);
     return !this.#closed.signal.aborted;
+  }
+
+  get #isOver(): boolean {
+    return this.#closed.signal.aborted || this.#denied;
   }
 
   #id(): string {

@@ -3,7 +3,7 @@ import type { TraceSession } from '@synscope/api-contract';
 import { Configuration } from '../config/configuration.js';
 import { BatchRecords } from './batch-records.service.js';
 import type { EventCursor } from './event-cursor.js';
-import { SessionEventStream } from './session-event-stream.js';
+import { type ReaderState, SessionEventStream } from './session-event-stream.js';
 import { SessionWatch } from './session-watch.js';
 import { StoredBatchStore } from './stored-batch.store.js';
 
@@ -21,7 +21,7 @@ export class SessionEventStreams {
   open(
     session: TraceSession,
     begin: EventCursor | null,
-    readerIsThere: () => Promise<boolean>,
+    reader: () => Promise<ReaderState>,
   ): SessionEventStream {
     const stream = new SessionEventStream({
       session,
@@ -29,7 +29,7 @@ export class SessionEventStreams {
       backlog: this.configuration.eventBacklog,
       batches: this.batches,
       records: this.records,
-      readerIsThere,
+      reader,
     });
     const leave = this.watch.add(stream);
     stream.closed.addEventListener('abort', leave, { once: true });

@@ -1,8 +1,7 @@
 import { Injectable, type StreamableFile } from '@nestjs/common';
 import type { SessionEventsQuery } from '@synscope/api-contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiTokenService } from '../access/api-token.service.js';
-import { bearerTokenOf } from '../access/bearer-token.js';
+import { ContinuedAccess } from '../access/continued-access.js';
 import { notFound } from '../errors/api-error.js';
 import { SessionControl } from '../trace-sessions/session-control.js';
 import { EventStreamBegin } from './event-stream-begin.js';
@@ -15,7 +14,7 @@ export class SessionEventService {
     private readonly sessions: SessionControl,
     private readonly begins: EventStreamBegin,
     private readonly streams: SessionEventStreams,
-    private readonly tokens: ApiTokenService,
+    private readonly access: ContinuedAccess,
   ) {}
 
   async open(
@@ -28,13 +27,11 @@ export class SessionEventService {
     if (!session) throw notFound('trace session', id);
     const begin = await this.begins.of(id, query, request.headers['last-event-id']?.toString());
     const reads = readerWatch(reply);
-    const stream = this.streams.open(session, begin, async () => reads() && (await this.mayRead(request)));
+    const stream = this.streams.open(session, begin, async () => {
+      if (!reads()) return 'gone';
+      // A token may expire or be deleted while its stream is open.
+      return (await this.access.isAllowed(request)) ? 'reads' : 'denied';
+    });
     return respondWith(stream, request, reply);
-  }
-
-  /** A token may expire or be deleted while its stream is open. */
-  private async mayRead(request: FastifyRequest): Promise<boolean> {
-    const secret = bearerTokenOf(request);
-    return secret !== undefined && (await this.tokens.authenticate(secret)) !== null;
   }
 }

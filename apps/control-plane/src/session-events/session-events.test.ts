@@ -381,7 +381,34 @@ describe('a stream of live results', () => {
     expect(here.app.get(SessionWatch).size).toBe(1);
     await here.call('DELETE', `/api-tokens/${created.body.id}`);
     await here.app.get(SessionWatch).checkReaders();
-    expect((await reader.rest()).map(({ event }) => event)).not.toContain('end');
+    const [last, ...more] = (await reader.rest()).slice(-1);
+    expect(last).toMatchObject({ event: 'denied', data: { code: 'unauthenticated' } });
+    expect(more).toEqual([]);
+    await resume(there, id, last?.id ?? '');
+  });
+
+  it('goes on, without a gap or a repetition, after its token has expired in the middle of what there was to read', async () => {
+    const { id, agents } = await traced();
+    const [one] = agents as [TracedAgent];
+    const handshakes = ports(0, 1_000).map((localPort) => handshakeRecord({ ...one.record, localPort }));
+    await one.store({ handshakes });
+    const created = await here.call('POST', '/api-tokens', { body: { name: 'watcher', role: 'viewer' } });
+    const client = new pg.Client({ connectionString: here.databaseUrl });
+    await client.connect();
+    const reader = await EventReader.open(here, `/trace-sessions/${id}/events`, {
+      token: created.body.token,
+    });
+    readers.push(reader);
+    await take(reader, 1);
+    await client.query('UPDATE api_token SET expires_at = now() WHERE id = $1', [created.body.id]);
+    await client.end();
+    await here.app.get(SessionWatch).checkReaders();
+    const events = await reader.rest();
+    expect(events.at(-1)?.event).toBe('denied');
+    const resumed = await resume(there, id, reader.lastEventId);
+    await here.call('POST', `/trace-sessions/${id}/stop`);
+    const all = [...reader.received, ...(await resumed.rest())];
+    expect(portsOf(all).sort((left, right) => left - right)).toEqual(ports(0, 1_000));
   });
 
   it('ends at once when the replica shuts down, and goes on at another', async () => {

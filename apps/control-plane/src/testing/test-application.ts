@@ -53,6 +53,8 @@ export async function startTestApplication(
     SYNSCOPE_GRPC_ADDR: '127.0.0.1:0',
     SYNSCOPE_DATA_DIR: ownDirectory ?? '',
     SYNSCOPE_LOG_LEVEL: 'debug',
+    // Tests ask again and again until something is so.
+    SYNSCOPE_RATE_LIMIT_PER_MINUTE: '0',
     DATABASE_URL: database?.url ?? '',
     ...environment,
   });
