@@ -700,6 +700,158 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhooks
+         * @description Newest first, without their secrets. For operators, since a URL may be a secret too.
+         */
+        get: operations["webhook_list"];
+        put?: never;
+        /**
+         * Create a webhook
+         * @description Each event of the named types is posted to the URL as JSON, signed as https://www.standardwebhooks.com has it with the secret of the answer. What is not answered with 2xx within 15 seconds (SYNSCOPE_WEBHOOK_TIMEOUT) is sent again, ten times over three days.
+         */
+        post: operations["webhook_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a webhook
+         * @description Without its secret.
+         */
+        get: operations["webhook_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description Its deliveries and their log go with it.
+         */
+        delete: operations["webhook_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change, disable or enable a webhook
+         * @description What is not named stays as it is. Pending deliveries go to the new URL; with `{"enabled": false}` they are canceled. Attempts that were put off because the endpoint failed are due at their own time again.
+         */
+        patch: operations["webhook_update"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a webhook a new secret
+         * @description For 24 hours the earlier secret goes on signing beside the new one: both signatures are sent, and a receiver accepts a request if one of them is right.
+         */
+        post: operations["webhook_rotateSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test event to a webhook
+         * @description An event of the type `webhook.test`, attempted once. With `wait`, answers when the attempt has ended: look at its `state`.
+         */
+        post: operations["webhookDelivery_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the deliveries of a webhook
+         * @description Newest first, each with its attempts. Kept for 14 days (SYNSCOPE_WEBHOOK_RETENTION).
+         */
+        get: operations["webhookDelivery_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{deliveryId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a delivery
+         * @description By its `webhook-id` header.
+         */
+        get: operations["webhookDelivery_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{deliveryId}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deliver an event again
+         * @description With the same `webhook-id`, whatever became of it before, and with the whole schedule of retries. With `wait`, answers when the next attempt has ended.
+         */
+        post: operations["webhookDelivery_redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2624,6 +2776,201 @@ export interface components {
         ScheduleRunList: {
             /** @description One page of them. */
             items: components["schemas"]["ScheduleRun"][];
+            /** @description Pass it as `cursor` for the next page; null at the end. */
+            nextCursor: string | null;
+            loss: components["schemas"]["Loss"];
+        };
+        WebhookCreate: {
+            /**
+             * @description Unique among the webhooks.
+             * @example tickets
+             */
+            name: string;
+            /**
+             * @description Where events are posted to. HTTPS, unless SYNSCOPE_WEBHOOK_ALLOW_HTTP is set; without user name, password and fragment. An address that is not public is refused unless SYNSCOPE_WEBHOOK_ALLOWED_NETWORKS holds it.
+             * @example https://bots.example.com/synscope
+             */
+            url: string;
+            /**
+             * @description The events that it is told of.
+             * @example [
+             *       "finding.opened",
+             *       "finding.resolved"
+             *     ]
+             */
+            events: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded")[];
+            /**
+             * @description While it is false nothing is sent, and events of that time are not made up for. Set to false by the control plane itself when the endpoint answers 410.
+             * @default true
+             */
+            enabled?: boolean;
+        };
+        WebhookCreated: {
+            /**
+             * Format: uuid
+             * @description UUID, version 7.
+             */
+            id: string;
+            /** @description Unique among the webhooks. */
+            name: string;
+            /** @description Where events are posted to. */
+            url: string;
+            /** @description The events that it is told of. */
+            events: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded")[];
+            /** @description While it is false nothing is sent, and events of that time are not made up for. Set to false by the control plane itself when the endpoint answers 410. */
+            enabled: boolean;
+            /** @description Why the control plane has disabled it; null if it is enabled, or was disabled by a request. */
+            disabledReason: string | null;
+            /** @description When the first of the attempts failed that have all failed since; null if the last one succeeded. */
+            failingSince: string | null;
+            /** @description Nothing is sent before: it asked so by Retry-After, or fails again and again. Null if nothing is held. */
+            heldUntil: string | null;
+            /** @description Deliveries that are to be attempted, or attempted again. */
+            pendingDeliveries: number;
+            /** @description Until when earlier secrets sign beside the present one; null if there are none. */
+            previousSecretsValidUntil: string | null;
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            createdAt: string;
+            /**
+             * @description When it was last changed.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            updatedAt: string;
+            /**
+             * @description Verifies the signatures, as https://www.standardwebhooks.com has it: `whsec_` and 32 bytes in base64. Shown this once.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=
+             */
+            secret: string;
+        };
+        WebhookList: {
+            /** @description One page of them. */
+            items: components["schemas"]["Webhook"][];
+            /** @description Pass it as `cursor` for the next page; null at the end. */
+            nextCursor: string | null;
+            loss: components["schemas"]["Loss"];
+        };
+        Webhook: {
+            /**
+             * Format: uuid
+             * @description UUID, version 7.
+             */
+            id: string;
+            /** @description Unique among the webhooks. */
+            name: string;
+            /** @description Where events are posted to. */
+            url: string;
+            /** @description The events that it is told of. */
+            events: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded")[];
+            /** @description While it is false nothing is sent, and events of that time are not made up for. Set to false by the control plane itself when the endpoint answers 410. */
+            enabled: boolean;
+            /** @description Why the control plane has disabled it; null if it is enabled, or was disabled by a request. */
+            disabledReason: string | null;
+            /** @description When the first of the attempts failed that have all failed since; null if the last one succeeded. */
+            failingSince: string | null;
+            /** @description Nothing is sent before: it asked so by Retry-After, or fails again and again. Null if nothing is held. */
+            heldUntil: string | null;
+            /** @description Deliveries that are to be attempted, or attempted again. */
+            pendingDeliveries: number;
+            /** @description Until when earlier secrets sign beside the present one; null if there are none. */
+            previousSecretsValidUntil: string | null;
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            createdAt: string;
+            /**
+             * @description When it was last changed.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            updatedAt: string;
+        };
+        /** @description What is not named stays as it is. */
+        WebhookUpdate: {
+            /**
+             * @description Unique among the webhooks.
+             * @example tickets
+             */
+            name?: string;
+            /**
+             * @description Where events are posted to. HTTPS, unless SYNSCOPE_WEBHOOK_ALLOW_HTTP is set; without user name, password and fragment. An address that is not public is refused unless SYNSCOPE_WEBHOOK_ALLOWED_NETWORKS holds it.
+             * @example https://bots.example.com/synscope
+             */
+            url?: string;
+            /**
+             * @description The events that it is told of.
+             * @example [
+             *       "finding.opened",
+             *       "finding.resolved"
+             *     ]
+             */
+            events?: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded")[];
+            /** @description While it is false nothing is sent, and events of that time are not made up for. Set to false by the control plane itself when the endpoint answers 410. */
+            enabled?: boolean;
+        };
+        WebhookDelivery: {
+            /**
+             * Format: uuid
+             * @description The `webhook-id` header, which is the id of the event: the same in every attempt.
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Of which webhook.
+             */
+            webhookId: string;
+            /**
+             * @description What it tells of.
+             * @enum {string}
+             */
+            eventType: "finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded" | "webhook.test";
+            /**
+             * @description When that happened: `timestamp` in the body.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            occurredAt: string;
+            /**
+             * @description `pending`: it is attempted, or will be. `delivered`: answered with 2xx. `failed`: given up, or answered with 410. `canceled`: the webhook was disabled before it succeeded.
+             * @enum {string}
+             */
+            state: "pending" | "delivered" | "failed" | "canceled";
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            createdAt: string;
+            /** @description Null while it is pending. */
+            finishedAt: string | null;
+            /** @description The earliest time of the next attempt; during one, when another replica takes over. Null if there is none. */
+            nextAttemptAt: string | null;
+            /** @description The latest 20 that have ended, first to last. */
+            attempts: components["schemas"]["WebhookAttempt"][];
+        };
+        WebhookAttempt: {
+            /** @description Counted from 1 over all attempts of the delivery. */
+            number: number;
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            startedAt: string;
+            /** @description Microseconds to the head of the answer, or to the failure; null is not known. */
+            latencyUs: number | null;
+            /**
+             * @description HTTP status; null without an answer.
+             * @example 204
+             */
+            status: number | null;
+            /** @description Why it did not succeed, for people; null if it did. */
+            error: string | null;
+            /** @description The first 1,024 bytes of the body of an answer that was no success. */
+            response: string | null;
+        };
+        WebhookDeliveryList: {
+            /** @description One page of them. */
+            items: components["schemas"]["WebhookDelivery"][];
             /** @description Pass it as `cursor` for the next page; null at the end. */
             nextCursor: string | null;
             loss: components["schemas"]["Loss"];
@@ -6167,6 +6514,770 @@ export interface operations {
                 headers: {
                     /** @description Seconds until a request is allowed again. */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 100 if left out. */
+                limit?: number;
+                /** @description `nextCursor` of the page before, from the same query. */
+                cursor?: string;
+                /** @description The one with exactly this name. */
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookList"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header leaves none of the three formats. */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of 1–255 printable ASCII characters. The same request with the same key gets the first answer again, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than admin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another webhook has the name, or there are 100; or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done; there is no body. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than admin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookUpdate"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than admin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another webhook has the name. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_rotateSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of 1–255 printable ASCII characters. The same request with the same key gets the first answer again, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than admin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Idempotency-Key was used for another request, or that request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhookDelivery_test: {
+        parameters: {
+            query?: {
+                /** @description How long to wait before answering, at most `60s`. */
+                wait?: string;
+            };
+            header?: {
+                /** @description Any text of 1–255 printable ASCII characters. The same request with the same key gets the first answer again, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The webhook is disabled. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhookDelivery_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 100 if left out. */
+                limit?: number;
+                /** @description `nextCursor` of the page before, from the same query. */
+                cursor?: string;
+                /** @description In one of these states, separated by commas. */
+                state?: ("pending" | "delivered" | "failed" | "canceled")[];
+                /** @description Of one of these events, separated by commas. */
+                eventType?: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded" | "webhook.test")[];
+            };
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryList"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header leaves none of the three formats. */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhookDelivery_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+                /** @description The `webhook-id`. */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such delivery of this webhook, or no more. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhookDelivery_redeliver: {
+        parameters: {
+            query?: {
+                /** @description How long to wait before answering, at most `60s`. */
+                wait?: string;
+            };
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+                /** @description The `webhook-id`. */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such delivery of this webhook, or no more. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The webhook is disabled. */
+            409: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
