@@ -15,7 +15,7 @@ import { KeysetList } from '../lists/keyset-list.js';
 import { OutboundHttp } from './outbound/outbound-http.js';
 import { tooManyWebhooks, urlRefused } from './webhook.errors.js';
 import { type WebhookSettings, WebhookStore } from './webhook.store.js';
-import { auditDetail, WebhookChangeRecorder } from './webhook-change-recorder.js';
+import { audited, WebhookChangeRecorder } from './webhook-change-recorder.js';
 import { WebhookSecretStore } from './webhook-secret.store.js';
 import { formatWebhookSecret, newWebhookSecret } from './webhook-signature.js';
 
@@ -43,7 +43,7 @@ export class WebhookService {
       await this.record.changed(manager, actor, {
         id,
         action: 'webhook.create',
-        detail: auditDetail(settings),
+        after: audited(settings),
       });
     });
     return { ...(await this.get(id)), secret: formatWebhookSecret(secret) };
@@ -78,7 +78,8 @@ export class WebhookService {
       await this.record.changed(manager, actor, {
         id,
         action: 'webhook.update',
-        detail: { before: auditDetail(before), after: auditDetail(after) },
+        before: audited(before),
+        after: audited(after),
       });
     });
     return this.get(id);
@@ -91,7 +92,7 @@ export class WebhookService {
       await this.record.changed(manager, actor, {
         id,
         action: 'webhook.delete',
-        detail: auditDetail(before),
+        before: audited(before),
       });
     });
   }
@@ -102,7 +103,7 @@ export class WebhookService {
     await this.database.transaction(async (manager) => {
       await this.locked(manager, id);
       await this.secrets.insert(manager, id, secret);
-      await this.record.changed(manager, actor, { id, action: 'webhook.rotate_secret', detail: {} });
+      await this.record.changed(manager, actor, { id, action: 'webhook.rotate_secret' });
     });
     return { ...(await this.get(id)), secret: formatWebhookSecret(secret) };
   }
