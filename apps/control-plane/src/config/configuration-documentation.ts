@@ -4,7 +4,7 @@ import { variablesOf } from './variable.js';
 /** docs/configuration.md, from the descriptions in the Configuration class. */
 export function renderConfigurationDocumentation(): string {
   const sections = variablesOf(Configuration).map((variable) => {
-    const fallback = fallbackText(variable.default);
+    const fallback = variable.default === undefined ? 'Required.' : `Default: \`${variable.default}\`.`;
     const example = variable.example ? ` Example: \`${variable.example}\`.` : '';
     return `## ${variable.name}\n\n${variable.description}\n\n${fallback}${example}\n`;
   });
@@ -16,9 +16,4 @@ variable. Lengths of time are written \`90s\`, \`15m\`, \`24h\`, \`7d\`.
 This page is made from \`apps/control-plane/src/config/configuration.ts\` by \`npm run -w @synscope/control-plane docs\`; a test keeps them equal.
 
 ${sections.join('\n')}`;
-}
-
-function fallbackText(value: string | undefined): string {
-  if (value === undefined) return 'Required.';
-  return value === '' ? 'Default: empty.' : `Default: \`${value}\`.`;
 }

@@ -15,9 +15,9 @@ import { storedIn } from './0041-stored-in.js';
 import { listenerSamples } from './0050-listener-samples.js';
 import { handshakePairs } from './0051-handshake-pairs.js';
 import { webhookEvents } from './0070-webhook-events.js';
+import { webhooks } from './0071-webhooks.js';
 import { clockOffsetUncertainty } from './0080-clock-offset-uncertainty.js';
 import { agentIdentity } from './0081-agent-identity.js';
-import { webhooks } from './0071-webhooks.js';
 
 /** Every step of the schema; one line each. The order here does not matter, the numbers do. */
 export const MIGRATIONS: readonly Migration[] = [
