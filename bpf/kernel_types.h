@@ -18,13 +18,30 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_core {
+	int sysctl_somaxconn;
+};
+
+struct netns_ipv4 {
+	int sysctl_max_syn_backlog;
+	/* int before 5.13: read with BPF_CORE_READ_BITFIELD, which asks for the size. */
+	__u8 sysctl_tcp_syncookies;
+	__u8 sysctl_tcp_abort_on_overflow;
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_core core;
+	struct netns_ipv4 ipv4;
 };
 
 typedef struct {
 	struct net *net;
 } possible_net_t;
+
+typedef struct {
+	int counter;
+} atomic_t;
 
 typedef struct {
 	__s64 counter;
@@ -39,15 +56,21 @@ struct sock_common {
 	__be16 skc_dport;
 	__u16 skc_num; /* local port, host order */
 	unsigned short skc_family;
+	unsigned char skc_state;
 	struct in6_addr skc_v6_rcv_saddr;
 	possible_net_t skc_net;
 	atomic64_t skc_cookie; /* 0 = never asked for */
+	__u32 skc_rcv_wnd;     /* of a request */
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
 	int sk_rcvbuf;
+	/* Of a listener: connections that wait for accept(), and how many may. */
+	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
+	atomic_t sk_drops;
 	struct socket *sk_socket;
 	__u16 sk_protocol;
 };
@@ -56,12 +79,19 @@ struct inet_sock {
 	struct sock sk;
 };
 
+struct request_sock_queue {
+	__u8 rskq_defer_accept;
+	atomic_t qlen; /* requests in SYN_RECV */
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
 };
 
 struct request_sock {
 	struct sock_common __req_common;
+	__u8 num_timeout : 7;
 };
 
 struct tcp_request_sock {
@@ -88,7 +118,12 @@ struct socket {
 	struct sock *sk;
 };
 
+struct inode {
+	unsigned short i_mode;
+};
+
 struct file {
+	struct inode *f_inode;
 	void *private_data;
 };
 
@@ -139,7 +174,10 @@ struct sk_buff {
 	unsigned char *head;
 };
 
+struct seq_file;
+
 struct bpf_iter_meta {
+	struct seq_file *seq;
 	__u64 seq_num;
 };
 
@@ -150,6 +188,13 @@ struct bpf_iter__bpf_map_elem {
 	struct bpf_map *map;
 	void *key;
 	void *value;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 #pragma clang attribute pop
@@ -168,6 +213,8 @@ enum {
 	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,
 	TCP_CLOSE = 7,
+	TCP_LISTEN = 10,
+	TCP_NEW_SYN_RECV = 12, /* a request socket */
 };
 
 /* include/linux/socket.h */
@@ -180,6 +227,7 @@ enum {
 
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_MPTCP 262
 
 /* include/uapi/asm-generic/errno*.h */
 #define ENOMEM 12

@@ -49,6 +49,16 @@ static __always_inline void copy_name(char name[PROCESS_NAME_LENGTH], const char
 }
 
 /* The name of the process, not of its thread: what ps and ss show. */
+static __always_inline void task_name(char name[PROCESS_NAME_LENGTH], struct task_struct *task)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	char comm[PROCESS_NAME_LENGTH];
+
+	bpf_probe_read_kernel(comm, PROCESS_NAME_LENGTH, &leader->comm);
+	copy_name(name, comm);
+}
+
+/* The process that runs. */
 static __always_inline __u32 current_process(char name[PROCESS_NAME_LENGTH], __u64 *cgroup_id)
 {
 	if (has_task_pointer) {
@@ -59,12 +69,8 @@ static __always_inline __u32 current_process(char name[PROCESS_NAME_LENGTH], __u
 		return task->tgid;
 	} else {
 		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-		struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
-		char comm[PROCESS_NAME_LENGTH];
-
-		bpf_probe_read_kernel(comm, PROCESS_NAME_LENGTH, &leader->comm);
-		copy_name(name, comm);
+		task_name(name, task);
 		*cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 		return BPF_CORE_READ(task, tgid);
 	}

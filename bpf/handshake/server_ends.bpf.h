@@ -137,8 +137,6 @@ int BPF_PROG(handshake_receive_reset, struct sock *sk)
 }
 
 /* MPTCP hands the application a socket of its own, in front of the first subflow's, which the handshake was. */
-#define IPPROTO_MPTCP 262
-
 static __always_inline __u64 accepted_cookie(struct sock *sk)
 {
 	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
