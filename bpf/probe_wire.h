@@ -18,6 +18,7 @@
 #define UNKNOWN_U64 0xffffffffffffffffULL
 #define UNKNOWN_U32 0xffffffffU
 #define UNKNOWN_U16 0xffffU
+#define UNKNOWN_U8 0xffU
 
 enum frame_type {
 	/* probe → agent */
@@ -29,6 +30,7 @@ enum frame_type {
 	FRAME_DNS_QUERIES = 6,         /* struct records_header, then dns_query_records, each with its name */
 	FRAME_NAME_LOOKUPS = 7,        /* struct records_header, then name_lookup_records, each with its name */
 	FRAME_RECEIVE_QUEUE_DROPS = 8, /* struct records_header, then receive_queue_drop_records */
+	FRAME_LISTENERS = 9,           /* struct records_header, then listener_records */
 	/* agent → probe */
 	FRAME_CONFIGURE = 16, /* struct configure_header, then slot_count slots */
 };
@@ -46,6 +48,7 @@ struct frame_header {
 enum probe {
 	PROBE_TCP_HANDSHAKE = 1,
 	PROBE_DNS = 2,
+	PROBE_LISTENER = 3,
 	PROBE_NAME_LOOKUP = 4,
 };
 #define PROBE_LAST PROBE_NAME_LOOKUP
@@ -220,6 +223,39 @@ struct receive_queue_drop_record {
 	char process_name[PROCESS_NAME_LENGTH];
 };
 
+/* One listening socket over an interval; the fields mean what those of ListenerColumns in proto/synscope/agent/v1/records.proto do. */
+struct listener_record {
+	__u64 observed_ns; /* CLOCK_MONOTONIC: the end of the interval */
+	__u64 slots;
+	__u64 interval_ns;
+	__u64 socket_cookie;
+	__u64 cgroup_id; /* of the process, or else of the socket; 0 = not known */
+	__u64 syns;
+	__u64 syns_refused_accept_queue_full;
+	__u64 syns_refused_syn_queue_full;
+	__u64 syns_refused_unexplained;
+	__u64 syns_answered_by_cookie;
+	__u64 acks_dropped_accept_queue_full;
+	__u64 acks_dropped_on_cookie_path;
+	__u64 drops; /* or UNKNOWN_U64 */
+	__u8 local_address[16]; /* network order, IPv4 as ::ffff:a.b.c.d */
+	__u32 revision;
+	__u32 netns;
+	__u32 pid; /* of the process that holds it; 0 = not known */
+	__u32 accept_queue_length;
+	__u32 accept_queue_limit;
+	__u32 accept_queue_peak;
+	__u32 syn_queue_length;
+	__u32 syn_queue_peak;
+	__u32 somaxconn;           /* or UNKNOWN_U32 */
+	__u32 tcp_max_syn_backlog; /* or UNKNOWN_U32 */
+	__u16 local_port;
+	__u8 tcp_syncookies;        /* or UNKNOWN_U8 */
+	__u8 tcp_abort_on_overflow; /* or UNKNOWN_U8 */
+	__u32 reserved;
+	char process_name[PROCESS_NAME_LENGTH];
+};
+
 #define SLOT_COUNT 64
 /* Limits per slot; the control plane refuses longer lists, so does the probe. */
 #define SLOT_PORTS_MAX 64
@@ -251,7 +287,7 @@ struct configure_slot {
 	__u16 outcomes;          /* tcp_handshake: bit (outcome − 1); 0 = all */
 	__u16 dns_outcomes;      /* dns: bit (outcome − 1); 0 = all */
 	__u16 remote_port_count; /* tcp_handshake */
-	__u16 local_port_count;  /* tcp_handshake */
+	__u16 local_port_count;  /* tcp_handshake, listener */
 	__u16 remote_prefix_count; /* tcp_handshake */
 	__u16 process_name_count;  /* every probe */
 	__u16 dns_port_count;      /* dns */

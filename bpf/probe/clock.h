@@ -20,6 +20,12 @@ static inline __u64 clock_monotonic_ns(void)
 	return (__u64)clock_ns(CLOCK_MONOTONIC);
 }
 
+/* What this thread has spent. */
+static inline __u64 clock_cpu_ns(void)
+{
+	return (__u64)clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 /*
  * What turns a monotonic time into a wall time. The process can be interrupted between the two readings, so the pair that took least is
  * taken: the records of both ends of a handshake leave in two frames, and their times are compared.

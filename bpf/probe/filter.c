@@ -54,6 +54,11 @@ static struct criteria criteria_of(const struct slot *slot, enum probe probe)
 			criteria.lists[0].count = 1;
 		}
 		return criteria;
+	case PROBE_LISTENER:
+		criteria.lists[0].criterion = CRITERION_LOCAL_PORT;
+		criteria.lists[0].values = slot->local_ports;
+		criteria.lists[0].count = spec->local_port_count;
+		return criteria;
 	case PROBE_NAME_LOOKUP:
 		criteria.query_names = true;
 		return criteria;

@@ -15,7 +15,7 @@
 #include "observer.h"
 #include "privilege.h"
 
-static const struct observer *const observers[] = {&handshake_observer, &dns_observer, &name_lookup_observer};
+static const struct observer *const observers[] = {&handshake_observer, &dns_observer, &listener_observer, &name_lookup_observer};
 #define OBSERVER_COUNT (sizeof(observers) / sizeof(observers[0]))
 
 static struct kernel_options options;

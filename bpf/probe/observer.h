@@ -47,6 +47,7 @@ struct observer {
 
 extern const struct observer handshake_observer;
 extern const struct observer dns_observer;
+extern const struct observer listener_observer;
 extern const struct observer name_lookup_observer;
 
 #endif

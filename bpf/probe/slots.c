@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Bits of configure_slot.probes. */
-#define KNOWN_PROBES (1U << (PROBE_TCP_HANDSHAKE - 1) | 1U << (PROBE_DNS - 1) | 1U << (PROBE_NAME_LOOKUP - 1))
+#define KNOWN_PROBES (1U << (PROBE_TCP_HANDSHAKE - 1) | 1U << (PROBE_DNS - 1) | 1U << (PROBE_LISTENER - 1) | 1U << (PROBE_NAME_LOOKUP - 1))
 
 /* A name of DNS_NAME_LENGTH_MAX bytes, less the first length byte and the root. */
 #define DNS_NAME_TEXT_MAX (DNS_NAME_LENGTH_MAX - 2)

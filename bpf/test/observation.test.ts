@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { DnsRecords, dnsSlot } from './dns-records.js';
 import { A, answerTo, DnsTraffic, queryMessage } from './dns-traffic.js';
+import { listenerSlot } from './listener-records.js';
 import { cgroupMount, everything, ProbeProcess, traffic } from './probe-process.js';
 
 /** What bpf/test/observe.c reports. */
@@ -64,7 +65,7 @@ it('leaves the answers to callbacks of handshakes alone', async () => {
   await observer.attach('front');
   const alone = await traffic('established_ipv4');
   expect(alone.initialWindow).not.toBe(untouched.initialWindow);
-  await probe.configure(everything);
+  await probe.configure(everything, listenerSlot(1));
   await observer.attach('behind');
   const traced = await traffic('established_ipv4');
   expect(traced.initialWindow).toBe(alone.initialWindow);

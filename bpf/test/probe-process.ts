@@ -164,7 +164,7 @@ export function address(payload: Buffer, at: number): string {
     return bytes.subarray(12).join('.');
   }
   const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16));
-  return groups.join(':').replace(/^(0:){7}/, '::');
+  return groups.join(':').replace(/^(0:){7}0?/, '::');
 }
 
 /** What bpf/test/traffic.c prints. */

@@ -47,6 +47,9 @@ it('says hello with what this kernel can measure', async () => {
     'dns.resolver',
     'dns.late_after_close',
     'dns.receive_queue_drops',
+    'listener.samples',
+    'listener.refused_syns',
+    'listener.dropped_acks',
     'name_lookup',
   ]);
   expect(hello.capabilities.filter(({ available }) => !available)).toEqual([]);

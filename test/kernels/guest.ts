@@ -18,6 +18,8 @@ export interface GuestProgramme {
   readonly handshakes: readonly string[];
   /** Commands of bpf/test/dns-traffic.c, by scenario. */
   readonly dns: ReadonlyMap<string, readonly string[]>;
+  /** Commands of bpf/test/listener-traffic.c, by scenario. */
+  readonly listeners: ReadonlyMap<string, readonly string[]>;
   /** A name that bpf/test/lookup.c looks up. */
   readonly lookup: string;
 }
@@ -31,7 +33,7 @@ const built = (name: string) => fileURLToPath(new URL(`../../bpf/.build/${name}`
 const GUEST_MS = 240_000;
 
 /** What the guest runs as its first process: the probe, each scenario once, and then all that the probe said, as base64. */
-const init = ({ handshakes, dns, lookup }: GuestProgramme) => `#!/bin/busybox sh
+const init = ({ handshakes, dns, listeners, lookup }: GuestProgramme) => `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mount -t cgroup2 cgroup /sys/fs/cgroup
@@ -49,6 +51,7 @@ until grep -q '"hooks":' /frames; do usleep 50000; done
 echo "lookup ${lookup}" >&4
 for scenario in ${handshakes.join(' ')}; do echo "TRAFFIC $scenario $(traffic $scenario 2> /dev/null)"; done
 for scenario in ${[...dns.keys()].join(' ')}; do dns-traffic < /dns/$scenario > /truth; echo "DNS $scenario"; cat /truth; echo; done
+for scenario in ${[...listeners.keys()].join(' ')}; do listener-traffic < /listeners/$scenario > /truth; echo "LISTENER $scenario"; cat /truth; echo; done
 echo "LOOKUP $(tail -n 1 /lookup.answers)"
 # SYN-ACK timeouts, the deadlines for accept() and for answers, and the sweeps that end them.
 sleep 4
@@ -68,10 +71,10 @@ async function librariesOf(program: string): Promise<string[]> {
 
 async function initramfs(programme: GuestProgramme, folder: string): Promise<string> {
   const root = join(folder, 'root');
-  for (const path of ['bin', 'proc', 'sys', 'dev', 'etc', 'tmp', 'dns'])
+  for (const path of ['bin', 'proc', 'sys', 'dev', 'etc', 'tmp', 'dns', 'listeners'])
     await mkdir(join(root, path), { recursive: true });
   await copyFile('/bin/busybox', join(root, 'bin/busybox'));
-  for (const name of ['synscope-probe', 'traffic', 'dns-traffic', 'lookup'])
+  for (const name of ['synscope-probe', 'traffic', 'dns-traffic', 'listener-traffic', 'lookup'])
     await copyFile(built(name), join(root, 'bin', name));
   for (const library of await librariesOf(lookupProgram)) {
     await mkdir(join(root, dirname(library)), { recursive: true });
@@ -81,6 +84,8 @@ async function initramfs(programme: GuestProgramme, folder: string): Promise<str
   await chmod(join(root, 'init'), 0o755);
   for (const [scenario, commands] of programme.dns)
     await writeFile(join(root, 'dns', scenario), commands.map((command) => `${command}\n`).join(''));
+  for (const [scenario, commands] of programme.listeners)
+    await writeFile(join(root, 'listeners', scenario), commands.map((command) => `${command}\n`).join(''));
   const all = { ...everything, probes: PROBE_NAMES, dnsPorts: SCENARIO_PORTS };
   await writeFile(join(root, 'all.frame'), encodeConfigure(1, [all]));
   await writeFile(join(root, 'none.frame'), encodeConfigure(2, []));
@@ -100,6 +105,8 @@ export interface GuestReport {
   readonly traffic: ReadonlyMap<string, Traffic>;
   /** By scenario. */
   readonly dns: ReadonlyMap<string, DnsTruth>;
+  /** By scenario: what bpf/test/listener-traffic.c said first, then to each command. */
+  readonly listeners: ReadonlyMap<string, readonly string[]>;
   readonly lookup: LookupAnswer;
   /** Frames of the probe in their order: type and payload. */
   readonly frames: readonly (readonly [type: number, payload: Buffer])[];
@@ -152,6 +159,9 @@ function report(output: string): GuestReport {
   const dns = new Map<string, DnsTruth>();
   for (const [, scenario, json] of output.matchAll(/^DNS (\S+)\n((?:\{.*\}\n)+)$/gm))
     dns.set(scenario ?? '', readTruth(json ?? ''));
+  const listeners = new Map<string, readonly string[]>();
+  for (const [, scenario, lines] of output.matchAll(/^LISTENER (\S+)\n((?:.+\n)+)$/gm))
+    listeners.set(scenario ?? '', (lines ?? '').trim().split('\n'));
   const lookup = JSON.parse(/^LOOKUP (\{.*\})$/m.exec(output)?.[1] ?? 'null') as LookupAnswer;
-  return { traffic, dns, lookup, frames };
+  return { traffic, dns, listeners, lookup, frames };
 }

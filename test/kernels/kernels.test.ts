@@ -17,10 +17,13 @@ import {
   stageScenario,
   unanswered,
 } from '../../bpf/test/dns-scenarios.js';
+import { type ListenerRecord, readListenerRecords, sumOf } from '../../bpf/test/listener-records.js';
+import type { Counters, Place } from '../../bpf/test/listener-traffic.js';
 import { readLookups } from '../../bpf/test/lookup-process.js';
 import { type HandshakeRecord, isOf, readRecords } from '../../bpf/test/probe-process.js';
 import { GUEST_DNS_DEADLINE_MS, type GuestReport, runInGuest } from './guest.js';
 import { kernelImages } from './kernel-image.js';
+import { LISTENER_SCENARIOS } from './listener-scenarios.js';
 
 const SERIES = ['5.10', '6.1', '6.12'];
 
@@ -57,6 +60,7 @@ const MISSING: Readonly<Record<string, readonly string[]>> = {
 
 const DNS_NAMES = Object.keys(dnsScenarios) as DnsScenarioName[];
 const DNS_SCENARIOS = new Map(DNS_NAMES.map((name) => [name, stageScenario(name, 'guest.test')]));
+const LISTENERS = Object.entries(LISTENER_SCENARIOS);
 const LOOKUP = 'looked-up.test';
 
 /** Where the kernel does not tell of an answer to a closed socket, the client’s query is one without an answer. */
@@ -69,15 +73,18 @@ describe.each(SERIES)('Linux %s', (series) => {
   let guest: GuestReport;
   let records: HandshakeRecord[];
   let dnsRecords: DnsRecord[];
+  let listenerRecords: ListenerRecord[];
 
   beforeAll(async () => {
     guest = await runInGuest(images.get(series) ?? '', {
       handshakes: Object.keys(SCENARIOS),
       dns: new Map([...DNS_SCENARIOS].map(([name, { commands }]) => [name, commands])),
+      listeners: new Map(LISTENERS.map(([name, { commands }]) => [name, commands])),
       lookup: LOOKUP,
     });
     records = frame(FrameType.handshakes).flatMap(readRecords);
     dnsRecords = frame(FrameType.dnsQueries).flatMap(readDnsRecords);
+    listenerRecords = frame(FrameType.listeners).flatMap(readListenerRecords);
   });
 
   const frame = (type: number) =>
@@ -89,12 +96,13 @@ describe.each(SERIES)('Linux %s', (series) => {
     expect(unavailable).toEqual(MISSING[series] ?? []);
     const [attached] = frame(FrameType.configured).map(parseConfigured);
     expect(attached?.errors).toEqual([]);
-    expect(Object.keys(attached?.hooks ?? {})).toEqual(['tcp_handshake', 'dns', 'name_lookup']);
+    expect(Object.keys(attached?.hooks ?? {})).toEqual(['tcp_handshake', 'dns', 'listener', 'name_lookup']);
     const stats = frame(FrameType.stats).map(parseStats).at(-1);
     const none = { ringFull: 0, pendingTableFull: 0 };
     expect(stats?.probes).toMatchObject({
       tcp_handshake: { loss: none },
       dns: { loss: { ...none, unfinishedAtDetach: 0, tcpStream: 0 } },
+      listener: { loss: none },
       name_lookup: { loss: none },
     });
   });
@@ -121,6 +129,18 @@ describe.each(SERIES)('Linux %s', (series) => {
     const expected = late ? scenario.expected : scenario.expected.map(withoutLateAfterClose);
     const ofScenario = dnsRecords.filter((record) => record.name.endsWith(`.${scenario.suffix}`));
     new DnsExpectations(truth, GUEST_DNS_DEADLINE_MS * 1000).check(expected, ofScenario);
+  });
+
+  it.each(LISTENERS)('records a listener: %s', (name, { commands, expected, risen }) => {
+    const answers = guest.listeners.get(name);
+    if (answers === undefined) throw new Error('the scenario did not run');
+    const { pid } = JSON.parse(answers[0] ?? '') as Place;
+    const cookie = BigInt(answers[1 + commands.findIndex((command) => command.startsWith('listen '))] ?? '');
+    const counters = JSON.parse(answers.at(-1) ?? '') as Counters;
+    const own = listenerRecords.filter((record) => record.cookie === cookie);
+    if (risen !== undefined) expect(counters[risen], risen).toBeGreaterThan(0);
+    expect(sumOf(own)).toEqual(expected(counters));
+    expect(own.map((record) => record.pid).filter((held) => held !== 0 && held !== pid)).toEqual([]);
   });
 
   it('records a name lookup', () => {

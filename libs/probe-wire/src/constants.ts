@@ -13,6 +13,7 @@ export const FrameType = {
   dnsQueries: 6,
   nameLookups: 7,
   receiveQueueDrops: 8,
+  listeners: 9,
   configure: 16,
 } as const;
 
@@ -23,6 +24,7 @@ export const FRAME_PAYLOAD_MAX = 1 << 20;
 export const ProbeNumber = {
   tcp_handshake: 1,
   dns: 2,
+  listener: 3,
   name_lookup: 4,
 } as const;
 export type ProbeName = keyof typeof ProbeNumber;
@@ -45,6 +47,7 @@ export const LOOKUP_NAME_LENGTH_MAX = 255;
 
 export const UNKNOWN_U32 = 0xffffffff;
 export const UNKNOWN_U16 = 0xffff;
+export const UNKNOWN_U8 = 0xff;
 
 export const RecordFlag = {
   synCookie: 1,
@@ -82,10 +85,12 @@ export const constants: Readonly<Record<string, number>> = {
   FRAME_DNS_QUERIES: FrameType.dnsQueries,
   FRAME_NAME_LOOKUPS: FrameType.nameLookups,
   FRAME_RECEIVE_QUEUE_DROPS: FrameType.receiveQueueDrops,
+  FRAME_LISTENERS: FrameType.listeners,
   FRAME_CONFIGURE: FrameType.configure,
   FRAME_PAYLOAD_MAX,
   PROBE_TCP_HANDSHAKE: ProbeNumber.tcp_handshake,
   PROBE_DNS: ProbeNumber.dns,
+  PROBE_LISTENER: ProbeNumber.listener,
   PROBE_NAME_LOOKUP: ProbeNumber.name_lookup,
   ROLE_CLIENT: 1,
   ROLE_SERVER: 2,

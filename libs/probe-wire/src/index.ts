@@ -12,6 +12,7 @@ export {
   PUBLIC_FLAGS_MASK,
   RecordFlag,
   SLOT_COUNT,
+  UNKNOWN_U8,
   UNKNOWN_U16,
   UNKNOWN_U32,
 } from './constants.js';
@@ -29,6 +30,7 @@ export {
   parseStats,
 } from './json-frames.js';
 export { type FieldLayout, type StructLayout, structs } from './layout.js';
+export { ListenerCursor } from './listener-cursor.js';
 export { NameLookupCursor } from './name-lookup-cursor.js';
 export { ProbeWireError } from './probe-wire-error.js';
 export { ReceiveQueueDropCursor } from './receive-queue-drop-cursor.js';

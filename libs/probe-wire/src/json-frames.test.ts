@@ -17,6 +17,7 @@ describe('JSON frames', () => {
           loss: { ...loss, tcpStream: 4 },
           ignored: { malformed: 1, unsolicited: 2 },
         },
+        listener: { offered: 3, emitted: 2, loss },
         name_lookup: { offered: 3, emitted: 2, loss },
       },
       bpf: { runTimeNs: null, runCount: null, sampledNs: null },
@@ -38,7 +39,7 @@ describe('JSON frames', () => {
 
   it.each([
     [{ errors: [{ slot: 64, probe: null, message: 'x' }] }, /CONFIGURED.*errors\.0\.slot/],
-    [{ errors: [{ slot: null, probe: 'listener', message: 'x' }] }, /CONFIGURED.*errors\.0\.probe/],
+    [{ errors: [{ slot: null, probe: 'latency', message: 'x' }] }, /CONFIGURED.*errors\.0\.probe/],
     [{ hooks: ['x'] }, /CONFIGURED.*hooks/],
   ])('name the field that is wrong: %j', (change, problem) => {
     const configured = { revision: 1, attached: true, hooks: {}, errors: [], ...change };

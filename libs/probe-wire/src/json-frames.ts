@@ -33,6 +33,7 @@ const statsSchema = z.object({
       /** What was on a DNS port and is no query or answer that a record could be of. */
       ignored: z.object({ malformed: count, unsolicited: count }),
     }),
+    listener: probeCountersSchema,
     name_lookup: probeCountersSchema,
   }),
   bpf: z.object({ runTimeNs: count.nullable(), runCount: count.nullable(), sampledNs: count.nullable() }),
@@ -48,7 +49,7 @@ const configuredSchema = z.object({
   revision: count,
   attached: z.boolean(),
   /** Of each probe that is attached. */
-  hooks: z.object({ tcp_handshake: hookNames, dns: hookNames, name_lookup: hookNames }),
+  hooks: z.object({ tcp_handshake: hookNames, dns: hookNames, listener: hookNames, name_lookup: hookNames }),
   /** `slot` null: concerns every slot with `probe`, or all if that is null too. */
   errors: z.array(
     z.object({

@@ -131,6 +131,41 @@ const receiveQueueDropRecord = {
   },
 } as const satisfies StructLayout;
 
+const listenerRecord = {
+  size: 184,
+  fields: {
+    observed_ns: { offset: 0, size: 8 },
+    slots: { offset: 8, size: 8 },
+    interval_ns: { offset: 16, size: 8 },
+    socket_cookie: { offset: 24, size: 8 },
+    cgroup_id: { offset: 32, size: 8 },
+    syns: { offset: 40, size: 8 },
+    syns_refused_accept_queue_full: { offset: 48, size: 8 },
+    syns_refused_syn_queue_full: { offset: 56, size: 8 },
+    syns_refused_unexplained: { offset: 64, size: 8 },
+    syns_answered_by_cookie: { offset: 72, size: 8 },
+    acks_dropped_accept_queue_full: { offset: 80, size: 8 },
+    acks_dropped_on_cookie_path: { offset: 88, size: 8 },
+    drops: { offset: 96, size: 8 },
+    local_address: { offset: 104, size: 16 },
+    revision: { offset: 120, size: 4 },
+    netns: { offset: 124, size: 4 },
+    pid: { offset: 128, size: 4 },
+    accept_queue_length: { offset: 132, size: 4 },
+    accept_queue_limit: { offset: 136, size: 4 },
+    accept_queue_peak: { offset: 140, size: 4 },
+    syn_queue_length: { offset: 144, size: 4 },
+    syn_queue_peak: { offset: 148, size: 4 },
+    somaxconn: { offset: 152, size: 4 },
+    tcp_max_syn_backlog: { offset: 156, size: 4 },
+    local_port: { offset: 160, size: 2 },
+    tcp_syncookies: { offset: 162, size: 1 },
+    tcp_abort_on_overflow: { offset: 163, size: 1 },
+    reserved: { offset: 164, size: 4 },
+    process_name: { offset: 168, size: 16 },
+  },
+} as const satisfies StructLayout;
+
 const configureHeader = {
   size: 8,
   fields: {
@@ -179,6 +214,7 @@ export const structs = {
   dns_query_record: dnsQueryRecord,
   name_lookup_record: nameLookupRecord,
   receive_queue_drop_record: receiveQueueDropRecord,
+  listener_record: listenerRecord,
   configure_header: configureHeader,
   configure_slot: configureSlot,
   address_prefix: addressPrefix,

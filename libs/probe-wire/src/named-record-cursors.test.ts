@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DnsQueryCursor } from './dns-query-cursor.js';
 import { type StructLayout, structs } from './layout.js';
+import { ListenerCursor } from './listener-cursor.js';
 import { NameLookupCursor } from './name-lookup-cursor.js';
 import { ProbeWireError } from './probe-wire-error.js';
 import { ReceiveQueueDropCursor } from './receive-queue-drop-cursor.js';
@@ -148,6 +149,7 @@ describe('cursors of records with names', () => {
     ['DNS queries', new DnsQueryCursor()],
     ['name lookups', new NameLookupCursor()],
     ['receive queue drops', new ReceiveQueueDropCursor()],
+    ['listeners', new ListenerCursor()],
   ])('never read %s beyond a frame of random bytes', (_kind, cursor) => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 1500 }), (bytes) => {
@@ -198,5 +200,56 @@ describe('ReceiveQueueDropCursor', () => {
         });
       }),
     );
+  });
+});
+
+describe('ListenerCursor', () => {
+  const layout = structs.listener_record;
+
+  it('reads every field as it was written', () => {
+    fc.assert(
+      fc.property(valuesOf(layout), (values) => {
+        const cursor = new ListenerCursor();
+        cursor.reset(payload(record(layout, values)));
+        expect(cursor.next()).toBe(true);
+        expect(cursor.intervalUs).toBe(microseconds(values, 'interval_ns'));
+        expect(u64(cursor.socketCookieLow, cursor.socketCookieHigh)).toBe(values['socket_cookie']);
+        const numbers = {
+          local_port: cursor.localPort,
+          syns: cursor.syns,
+          syns_refused_accept_queue_full: cursor.synsRefusedAcceptQueueFull,
+          syns_refused_syn_queue_full: cursor.synsRefusedSynQueueFull,
+          syns_refused_unexplained: cursor.synsRefusedUnexplained,
+          syns_answered_by_cookie: cursor.synsAnsweredByCookie,
+          acks_dropped_accept_queue_full: cursor.acksDroppedAcceptQueueFull,
+          acks_dropped_on_cookie_path: cursor.acksDroppedOnCookiePath,
+          accept_queue_length: cursor.acceptQueueLength,
+          accept_queue_limit: cursor.acceptQueueLimit,
+          accept_queue_peak: cursor.acceptQueuePeak,
+          syn_queue_length: cursor.synQueueLength,
+          syn_queue_peak: cursor.synQueuePeak,
+          somaxconn: cursor.somaxconn,
+          tcp_max_syn_backlog: cursor.tcpMaxSynBacklog,
+          tcp_syncookies: cursor.tcpSyncookies,
+          tcp_abort_on_overflow: cursor.tcpAbortOnOverflow,
+          netns: cursor.netns,
+          pid: cursor.pid,
+        };
+        for (const [name, value] of Object.entries(numbers))
+          expect([name, value]).toEqual([name, number(values, name)]);
+      }),
+    );
+  });
+
+  it.each([
+    [0n, 0],
+    [5n, 5],
+    [0xffffffffn, 0xffffffff],
+    [0xffffffffffffffffn, -1],
+  ])('tells drops that are not known (%i) from those that are', (drops, expected) => {
+    const cursor = new ListenerCursor();
+    cursor.reset(payload(record(layout, { drops })));
+    cursor.next();
+    expect(cursor.drops).toBe(expected);
   });
 });

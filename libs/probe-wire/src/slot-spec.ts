@@ -35,6 +35,7 @@ export interface SlotFilter {
   readonly outcomes: readonly number[];
   /** 1–65535, at most 64. */
   readonly remotePorts: readonly number[];
+  /** Also listener. */
   readonly localPorts: readonly number[];
   /** At most 64. */
   readonly remotePrefixes: readonly AddressPrefixSpec[];
