@@ -26,7 +26,7 @@ async function running(stream: AgentStream, revision = 1n, id = 1): Promise<void
   await stream.statuses.next(stateIs(SessionState.RUNNING));
 }
 
-type ColumnKind = 'dnsQueries' | 'nameLookups' | 'receiveQueueDrops';
+type ColumnKind = 'dnsQueries' | 'nameLookups' | 'receiveQueueDrops' | 'listeners';
 
 /** Of the first batch that has them; kinds that were sent one after the other may share a batch or not. */
 async function columns<K extends ColumnKind>(stream: AgentStream, kind: K): Promise<NonNullable<Batch[K]>> {
@@ -151,9 +151,9 @@ describe('the agent', () => {
 
   it('hands on what every probe records, each in its columns, counted by probe', async () => {
     const { stream, run } = await harness.connected();
-    stream.desire(1n, [desiredSession(1, { probes: [Probe.DNS, Probe.NAME_LOOKUP] })]);
+    stream.desire(1n, [desiredSession(1, { probes: [Probe.DNS, Probe.LISTENER, Probe.NAME_LOOKUP] })]);
     expect(await stream.statuses.next(stateIs(SessionState.RUNNING))).toMatchObject({
-      hooks: [...HOOKS.dns, ...HOOKS.name_lookup],
+      hooks: [...new Set([...HOOKS.dns, ...HOOKS.listener, ...HOOKS.name_lookup])],
     });
     const { revision } = await run.configures.next();
     const slots = 1n;
@@ -163,6 +163,11 @@ describe('the agent', () => {
     ]);
     run.sendNameLookups([{ revision, slots, name: Buffer.from('www.example.com.'), result_code: -2 }]);
     run.sendReceiveQueueDrops([{ revision, slots, drops: 9, local_port: 53 }]);
+    run.sendListeners([
+      { revision, slots, syns: 9, syns_refused_accept_queue_full: 4, local_port: 80 },
+      { revision, slots, local_port: 443 },
+      { revision, slots, local_port: 443 },
+    ]);
     const dnsQueries = await columns(stream, 'dnsQueries');
     const nameLookups = await columns(stream, 'nameLookups');
     const receiveQueueDrops = await columns(stream, 'receiveQueueDrops');
@@ -175,12 +180,18 @@ describe('the agent', () => {
     });
     expect(nameLookups).toMatchObject({ names: ['www.example.com'], resultCode: [-2] });
     expect(receiveQueueDrops).toMatchObject({ drops: [9n], localPort: [53] });
+    expect(await columns(stream, 'listeners')).toMatchObject({
+      syns: [9n, 0n, 0n],
+      synsRefusedAcceptQueueFull: [4n, 0n, 0n],
+      localPort: [80, 443, 443],
+    });
 
     stream.desire(2n, []);
     expect(await stream.statuses.next(stateIs(SessionState.DONE))).toMatchObject({
-      recordCount: 3n,
+      recordCount: 6n,
       recordCounts: [
         { probe: Probe.DNS, records: 2n },
+        { probe: Probe.LISTENER, records: 3n },
         { probe: Probe.NAME_LOOKUP, records: 1n },
       ],
     });
@@ -354,6 +365,9 @@ describe('the agent', () => {
       'dns.resolver',
       'dns.late_after_close',
       'dns.receive_queue_drops',
+      'listener.samples',
+      'listener.refused_syns',
+      'listener.dropped_acks',
       'name_lookup',
     ]);
     for (const { detail } of unavailable) expect(detail).toContain('does not exist');

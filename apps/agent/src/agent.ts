@@ -28,6 +28,7 @@ import type { Log } from './log.js';
 import { lookupNameLabels, queryNameLabels } from './names/name-labels.js';
 import { type NamePolicy, namePolicyDetail, reportedName } from './names/name-policy.js';
 import { namePolicyOf } from './names/query-names-setting.js';
+import { NetnsCounterReader } from './netns/netns-counter-reader.js';
 import { ProbeSupervisor } from './probe/probe-supervisor.js';
 import { RecordIntake } from './sessions/record-intake.js';
 import { SessionTable } from './sessions/session-table.js';
@@ -48,6 +49,9 @@ const CAPABILITY_NAMES = [
   'dns.resolver',
   'dns.late_after_close',
   'dns.receive_queue_drops',
+  'listener.samples',
+  'listener.refused_syns',
+  'listener.dropped_acks',
   'name_lookup',
 ];
 
@@ -97,6 +101,7 @@ export class Agent {
         containerOf: new CgroupContainers(clock).containerOf,
         queryNameOf: (bytes, start, end) => reportedName(this.names, queryNameLabels(bytes, start, end)),
         lookupNameOf: (bytes, start, end) => reportedName(this.names, lookupNameLabels(bytes, start, end)),
+        netnsCountersOf: new NetnsCounterReader(clock).risen,
       },
       () => this.link.pump(),
     );

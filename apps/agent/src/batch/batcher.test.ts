@@ -27,7 +27,7 @@ function batcherInto(buffer: MemoryBatchBuffer): Batcher {
   return new Batcher(
     buffer,
     clock,
-    { containerOf: () => null, queryNameOf: asHex, lookupNameOf: asHex },
+    { containerOf: () => null, queryNameOf: asHex, lookupNameOf: asHex, netnsCountersOf: () => undefined },
     () => {
       announced++;
     },

@@ -4,6 +4,7 @@ import type { TextOf } from './byte-dictionary.js';
 import type { ColumnTable } from './column-table.js';
 import { DnsQueryColumnsWriter } from './dns-query-columns-writer.js';
 import { HandshakeColumnsWriter } from './handshake-columns-writer.js';
+import { ListenerColumnsWriter, type NetnsCountersOf } from './listener-columns-writer.js';
 import type { RecordRange } from './loss.js';
 import { NameLookupColumnsWriter } from './name-lookup-columns-writer.js';
 import type { ContainerOf } from './origin-columns.js';
@@ -14,6 +15,7 @@ export interface RecordContext {
   readonly containerOf: ContainerOf;
   readonly queryNameOf: TextOf;
   readonly lookupNameOf: TextOf;
+  readonly netnsCountersOf: NetnsCountersOf;
 }
 
 type Kind = RecordFrame['kind'];
@@ -30,6 +32,7 @@ export class RecordColumns {
   private dnsQueries: DnsQueryColumnsWriter | undefined;
   private nameLookups: NameLookupColumnsWriter | undefined;
   private receiveQueueDrops: ReceiveQueueDropColumnsWriter | undefined;
+  private listeners: ListenerColumnsWriter | undefined;
 
   /** `maxRows`: of all kinds together. */
   constructor(
@@ -74,7 +77,7 @@ export class RecordColumns {
 
   private write(frame: RecordFrame, sessions: SessionSet): ColumnTable {
     const { maxRows } = this;
-    const { containerOf, queryNameOf, lookupNameOf } = this.context;
+    const { containerOf, queryNameOf, lookupNameOf, netnsCountersOf } = this.context;
     switch (frame.kind) {
       case 'handshakes': {
         this.handshakes ??= this.made(frame.kind, new HandshakeColumnsWriter(maxRows, containerOf));
@@ -104,6 +107,14 @@ export class RecordColumns {
         );
         this.receiveQueueDrops.append(frame.cursor, sessions);
         return this.receiveQueueDrops.table;
+      }
+      case 'listeners': {
+        this.listeners ??= this.made(
+          frame.kind,
+          new ListenerColumnsWriter(maxRows, containerOf, netnsCountersOf),
+        );
+        this.listeners.append(frame.cursor, sessions);
+        return this.listeners.table;
       }
     }
   }

@@ -26,6 +26,7 @@ export class ProbeLoss {
   private readonly counters: Readonly<Record<ProbeName, Counters>> = {
     tcp_handshake: noCounters(),
     dns: noCounters(),
+    listener: noCounters(),
     name_lookup: noCounters(),
   };
   private sinceUs: number;

@@ -2,6 +2,7 @@ import {
   DnsQueryCursor,
   FrameType,
   HandshakeCursor,
+  ListenerCursor,
   NameLookupCursor,
   type ProbeName,
   ReceiveQueueDropCursor,
@@ -12,7 +13,8 @@ export type RecordFrame =
   | { readonly kind: 'handshakes'; readonly cursor: HandshakeCursor }
   | { readonly kind: 'dns_queries'; readonly cursor: DnsQueryCursor }
   | { readonly kind: 'name_lookups'; readonly cursor: NameLookupCursor }
-  | { readonly kind: 'receive_queue_drops'; readonly cursor: ReceiveQueueDropCursor };
+  | { readonly kind: 'receive_queue_drops'; readonly cursor: ReceiveQueueDropCursor }
+  | { readonly kind: 'listeners'; readonly cursor: ListenerCursor };
 
 /**
  * The probe whose records these are, as far as records are counted (what was offered = what is stored + what was lost). Undefined: they
@@ -23,6 +25,7 @@ export const COUNTED_AS: Readonly<Record<RecordFrame['kind'], ProbeName | undefi
   dns_queries: 'dns',
   name_lookups: 'name_lookup',
   receive_queue_drops: undefined,
+  listeners: 'listener',
 };
 
 /** One cursor per kind, for all frames of a probe. */
@@ -32,6 +35,7 @@ export class RecordFrameReader {
     [FrameType.dnsQueries, { kind: 'dns_queries', cursor: new DnsQueryCursor() }],
     [FrameType.nameLookups, { kind: 'name_lookups', cursor: new NameLookupCursor() }],
     [FrameType.receiveQueueDrops, { kind: 'receive_queue_drops', cursor: new ReceiveQueueDropCursor() }],
+    [FrameType.listeners, { kind: 'listeners', cursor: new ListenerCursor() }],
   ]);
 
   /** Undefined if frames of this type hold no records. Throws ProbeWireError. */

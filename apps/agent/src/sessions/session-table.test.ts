@@ -155,10 +155,9 @@ describe('SessionTable', () => {
 
   it.each([
     [
-      desiredSession(1, { probes: [Probe.TCP_HANDSHAKE, Probe.LISTENER] }),
-      /no probe listener; it has tcp_handshake, dns, name_lookup/,
+      desiredSession(1, { probes: [Probe.TCP_HANDSHAKE, 77 as Probe] }),
+      /no probe number 77; it has tcp_handshake, dns, listener, name_lookup/,
     ],
-    [desiredSession(1, { probes: [77 as Probe] }), /no probe number 77/],
     [desiredSession(1, { probes: [] }), /names no probe/],
     [desiredSession(1, { sampleRate: 0 }), /sample_rate is 0/],
     [desiredSession(1, { filter: { remotePorts: [70000] } }), /filter\.remote_ports\[0\] is 70000/],

@@ -34,7 +34,12 @@ export type SessionPhase =
 
 /** A session that the control plane desires, or desired a moment ago. */
 export class Session {
-  private readonly recordCounts: Record<ProbeName, number> = { tcp_handshake: 0, dns: 0, name_lookup: 0 };
+  private readonly recordCounts: Record<ProbeName, number> = {
+    tcp_handshake: 0,
+    dns: 0,
+    listener: 0,
+    name_lookup: 0,
+  };
   /** recordCount in its last report. */
   reportedRecordCount = 0;
   /** False once max_records is reached: what still comes is lost, and counted. */
@@ -56,8 +61,8 @@ export class Session {
 
   /** Of all probes. */
   get recordCount(): number {
-    const { tcp_handshake, dns, name_lookup } = this.recordCounts;
-    return tcp_handshake + dns + name_lookup;
+    const { tcp_handshake, dns, listener, name_lookup } = this.recordCounts;
+    return tcp_handshake + dns + listener + name_lookup;
   }
 
   count(probe: ProbeName): void {

@@ -19,6 +19,8 @@ export type ReceiveQueueDropValues = Values<
   'local_address' | 'process_name'
 >;
 
+export type ListenerValues = Values<typeof structs.listener_record, 'local_address' | 'process_name'>;
+
 /** The payload of a FRAME_HANDSHAKES; role and outcome are 1 if they are left out. */
 export function handshakesPayload(wallOffsetNs: bigint, records: readonly HandshakeValues[]): Buffer {
   const layout = structs.handshake_record;
@@ -56,6 +58,15 @@ export function receiveQueueDropsPayload(
   return payload(
     wallOffsetNs,
     records.map((values) => recordBytes(layout, { cause: 1, side: 1, ...values })),
+  );
+}
+
+/** The payload of a FRAME_LISTENERS. */
+export function listenersPayload(wallOffsetNs: bigint, records: readonly ListenerValues[]): Buffer {
+  const layout = structs.listener_record;
+  return payload(
+    wallOffsetNs,
+    records.map((values) => recordBytes(layout, values)),
   );
 }
 

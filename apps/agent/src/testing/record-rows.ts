@@ -5,8 +5,10 @@ import { expect } from 'vitest';
 import type { TextOf } from '../batch/byte-dictionary.js';
 import { encodeBatch } from '../batch/encode-batch.js';
 import { escapedUtf8 } from '../batch/escaped-utf8.js';
+import type { NetnsCountersOf } from '../batch/listener-columns-writer.js';
 import type { ContainerOf } from '../batch/origin-columns.js';
 import type { RecordColumns } from '../batch/record-columns.js';
+import { netnsCounters } from '../netns/netns-counters.js';
 import type { RecordFrame } from '../probe/record-frame.js';
 import type { SessionSet } from '../sessions/session-set.js';
 
@@ -51,7 +53,12 @@ export const queryNameOf: TextOf = (bytes, start, end) =>
   `query ${bytes.toString('latin1', start, end).toLowerCase()}`;
 export const lookupNameOf: TextOf = (bytes, start, end) =>
   `lookup ${bytes.toString('latin1', start, end).toLowerCase()}`;
-export const context = { containerOf, queryNameOf, lookupNameOf };
+/** Known of every other network namespace. */
+export const netnsCountersOf: NetnsCountersOf = (netns, pid, observedAtUs) =>
+  netns % 2 === 0
+    ? undefined
+    : netnsCounters((_name, i) => (i % 2 === 0 ? netns + i : i === 1 ? pid : observedAtUs % 1000));
+export const context = { containerOf, queryNameOf, lookupNameOf, netnsCountersOf };
 
 export function decode(bytes: Buffer): Batch {
   const { message } = fromBinary(ConnectRequestSchema, bytes);

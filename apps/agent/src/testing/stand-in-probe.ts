@@ -19,6 +19,8 @@ import {
   dnsQueriesPayload,
   type HandshakeValues,
   handshakesPayload,
+  type ListenerValues,
+  listenersPayload,
   type NameLookupValues,
   nameLookupsPayload,
   type ReceiveQueueDropValues,
@@ -29,6 +31,7 @@ import {
 export const HOOKS = {
   tcp_handshake: ['cgroup_sockops', 'tp_btf/tcp_retransmit_synack'],
   dns: ['cgroup_skb/egress', 'cgroup_sockops'],
+  listener: ['cgroup_skb/ingress', 'cgroup_sockops'],
   name_lookup: ['uprobe/getaddrinfo'],
 } as const satisfies Record<ProbeName, readonly string[]>;
 
@@ -95,15 +98,20 @@ export class StandInRun {
     this.send(FrameType.receiveQueueDrops, receiveQueueDropsPayload(WALL_OFFSET_NS, records));
   }
 
+  sendListeners(records: readonly ListenerValues[]): void {
+    this.send(FrameType.listeners, listenersPayload(WALL_OFFSET_NS, records));
+  }
+
   /** What a probe is not said to have lost or emitted is 0. */
   sendStats(change: Partial<Omit<ProbeStats, 'probes'>> & ProbeCounters = {}): void {
-    const { tcp_handshake, dns, name_lookup, ...rest } = change;
+    const { tcp_handshake, dns, listener, name_lookup, ...rest } = change;
     this.sendJson(FrameType.stats, {
       ...NO_STATS,
       ...rest,
       probes: {
         tcp_handshake: counters(tcp_handshake),
         dns: { ...counters(dns), ignored: { malformed: 0, unsolicited: 0 } },
+        listener: counters(listener),
         name_lookup: counters(name_lookup),
       },
     });

@@ -15,7 +15,6 @@ import { storedIn } from './0041-stored-in.js';
 import { listenerSamples } from './0050-listener-samples.js';
 import { handshakePairs } from './0051-handshake-pairs.js';
 import { webhookEvents } from './0070-webhook-events.js';
-import { webhooks } from './0071-webhooks.js';
 import { clockOffsetUncertainty } from './0080-clock-offset-uncertainty.js';
 import { agentIdentity } from './0081-agent-identity.js';
 
@@ -39,5 +38,4 @@ export const MIGRATIONS: readonly Migration[] = [
   webhookEvents,
   clockOffsetUncertainty,
   agentIdentity,
-  webhooks,
 ];
