@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import os from 'node:os';
 import { create } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
@@ -25,10 +25,14 @@ import { IdentityStore } from './identity/identity-store.js';
 import { ClockOffsetEstimator } from './link/clock-offset-estimator.js';
 import { Link } from './link/link.js';
 import type { Log } from './log.js';
+import { ownNameKey } from './names/name-key.js';
 import { lookupNameLabels, queryNameLabels } from './names/name-labels.js';
 import { type NamePolicy, namePolicyDetail, reportedName } from './names/name-policy.js';
+import { ProcessNames } from './names/process-names.js';
 import { namePolicyOf } from './names/query-names-setting.js';
 import { NetnsCounterReader } from './netns/netns-counter-reader.js';
+import { underPolicy } from './policy/policy-capabilities.js';
+import { PolicyFile } from './policy/policy-file.js';
 import { ProbeSupervisor } from './probe/probe-supervisor.js';
 import { RecordIntake } from './sessions/record-intake.js';
 import { SessionTable } from './sessions/session-table.js';
@@ -70,6 +74,7 @@ export class Agent {
   private readonly intake: RecordIntake;
   /** What leaves this host of the names that its processes look up. */
   private readonly names: NamePolicy;
+  private readonly policy: PolicyFile;
   private readonly probe: ProbeSupervisor;
   private readonly identity: IdentityKeeper;
   private readonly link: Link;
@@ -94,6 +99,7 @@ export class Agent {
     this.buffer = new MemoryBatchBuffer(configuration.bufferBytes);
     const directory = new DataDirectory(configuration.dataDir);
     this.names = namePolicyOf(configuration.queryNames, directory);
+    this.policy = new PolicyFile(configuration.policyFile, log);
     this.batcher = new Batcher(
       this.buffer,
       clock,
@@ -113,13 +119,18 @@ export class Agent {
           this.batcher.flush();
           return this.buffer.nextSeq - 1;
         },
+        hostPolicy: () => this.policy.current(),
         acknowledgedThrough: () => this.buffer.acknowledgedThrough,
       },
       this.names,
       clock,
       log,
     );
-    this.intake = new RecordIntake(this.sessions, this.batcher, log);
+    const processNames = new ProcessNames(
+      () => this.policy.latest.processNames ?? 'full',
+      () => createSecretKey(ownNameKey(directory)),
+    );
+    this.intake = new RecordIntake(this.sessions, this.batcher, processNames, log);
     this.probe = new ProbeSupervisor(configuration.probe, this.probeEvents(), clock, log);
     this.identity = new IdentityKeeper(
       { server, token, labels, hostname: os.hostname() },
@@ -166,6 +177,13 @@ export class Agent {
     }
     this.link.close();
     this.identity.stop();
+  }
+
+  /** Reads the policy of the host again and ends what it no longer allows. */
+  reloadPolicy(): void {
+    this.policy.current();
+    this.sessions.policyChanged();
+    this.link.reconnect('the policy of this host may have changed');
   }
 
   private probeEvents(): ConstructorParameters<typeof ProbeSupervisor>[1] {
@@ -238,7 +256,7 @@ export class Agent {
       kernel: os.release(),
       architecture: os.machine(),
       labels: { ...this.configuration.labels },
-      capabilities: [...capabilities, this.queryNames()].map((capability) =>
+      capabilities: [...underPolicy(this.policy, capabilities), this.queryNames()].map((capability) =>
         create(CapabilitySchema, capability),
       ),
       sessions: this.sessions.statuses(),

@@ -1,13 +1,14 @@
 // @peculiar/x509 needs it before it is loaded.
 import 'reflect-metadata';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
 import { Pkcs10CertificateRequest } from '@peculiar/x509';
-import { SessionState } from '@synscope/protocol';
+import { type Hello, SessionState } from '@synscope/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentHarness } from './testing/agent-harness.js';
 import { desiredSession } from './testing/desired-session.js';
@@ -181,5 +182,34 @@ describe('synscope-agent', () => {
     (await harness.plane.nextStream()).fail(code, details);
     expect(await ended).toBe(1);
     expect(await errors).toContain(details);
+  });
+
+  it('does not start with a policy that is wrong, and names the field', async () => {
+    const policy = join(harness.dataDir, 'policy.json');
+    writeFileSync(policy, '{"probes": ["tcp"], "maxSampleRate": 2}');
+    const { ended, errors } = launch(['--policy-file', policy], settings());
+    expect(await ended).toBe(2);
+    expect(await errors).toMatch(/policy\.json is wrong: probes\.0: .*; maxSampleRate: /);
+  });
+
+  it('reads its policy again at SIGHUP, tells of it, and ends what it no longer allows', async () => {
+    const policy = join(harness.dataDir, 'policy.json');
+    writeFileSync(policy, '{"maxSampleRate": 1}');
+    const { child } = launch([], { ...settings(), SYNSCOPE_POLICY_FILE: policy });
+    const stream = await harness.plane.nextStream();
+    const told = (hello: Hello) => hello.capabilities.find(({ name }) => name === 'host_policy')?.detail;
+    expect(told(stream.hello)).toBe('sample rate at most 1');
+    stream.desire(1n, [desiredSession(1)]);
+    await stream.statuses.next(({ state }) => state === SessionState.RUNNING);
+    writeFileSync(policy, '{"probes": ["dns"]}');
+    child.kill('SIGHUP');
+    const again = await harness.plane.nextStream();
+    expect(told(again.hello)).toBe('probes: dns');
+    expect(again.hello.capabilities).toContainEqual(
+      expect.objectContaining({ name: 'tcp_handshake.client', available: false }),
+    );
+    expect(again.hello.sessions).toMatchObject([
+      { state: SessionState.FAILED, error: expect.stringContaining('the policy of this host (probes)') },
+    ]);
   });
 });

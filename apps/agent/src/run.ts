@@ -13,6 +13,7 @@ async function run(): Promise<number> {
   if (configuration === null) return 0;
   const log = createLog(configuration.logLevel);
   const agent = new Agent(configuration, log);
+  process.on('SIGHUP', () => agent.reloadPolicy());
   const started = agent.start();
   // Until it has started a signal ends it at once: nothing runs yet that would have to be taken off.
   const early = await Promise.race([started.then(() => undefined), stopAsked]);

@@ -25,12 +25,15 @@ The key of hash is made once in the data directory; hosts that shall have the sa
 
 Environment:
   SYNSCOPE_SERVER, SYNSCOPE_TOKEN, SYNSCOPE_LABELS (k=v,k=v), SYNSCOPE_DATA_DIR, SYNSCOPE_CONFIG, SYNSCOPE_PROBE,
-  SYNSCOPE_LOG_LEVEL, SYNSCOPE_BUFFER_BYTES, SYNSCOPE_QUERY_NAMES, SYNSCOPE_QUERY_NAMES_KEY_FILE
+  SYNSCOPE_LOG_LEVEL, SYNSCOPE_BUFFER_BYTES, SYNSCOPE_QUERY_NAMES, SYNSCOPE_QUERY_NAMES_KEY_FILE, SYNSCOPE_POLICY_FILE
 
 Configuration file (JSON, every field may be left out):
   {"server": "control.example.com:9443", "token": "synj_…", "labels": {"env": "prod"}, "dataDir": "/var/lib/synscope-agent",
    "probe": "/usr/bin/synscope-probe", "logLevel": "info", "bufferBytes": ${DEFAULT_BUFFER_BYTES},
-   "queryNames": "hash", "queryNamesKeyFile": "/etc/synscope/query-names-key"}
+   "queryNames": "hash", "queryNamesKeyFile": "/etc/synscope/query-names-key", "policyFile": "/etc/synscope/policy.json"}
+
+Policy file (--policy-file, JSON): what the control plane may have of this host, whatever it asks for. It is read again at SIGHUP and when it has
+changed before a session starts. See docs/agent-policy.md.
 
 Exit status: 0 ended as asked (SIGTERM, SIGINT); 1 the control plane refused this agent, or it cannot go on; 2 bad usage.
 `;
@@ -46,6 +49,7 @@ interface Flags {
   readonly bufferBytes?: string;
   readonly queryNames?: string;
   readonly queryNamesKeyFile?: string;
+  readonly policyFile?: string;
 }
 
 /**
@@ -91,6 +95,7 @@ function createCommand(): Command {
     .option('--buffer-bytes <n>', `memory for unsent records, bytes (default: ${DEFAULT_BUFFER_BYTES})`)
     .option('--query-names <policy>', 'full, hash or last-labels=N (default: full)')
     .option('--query-names-key-file <path>', 'key for --query-names hash, at least 32 bytes')
+    .option('--policy-file <path>', 'what the control plane may have of this host (default: everything)')
     .addHelpText('after', MORE_HELP)
     .allowExcessArguments(false)
     .configureOutput({ writeErr: () => undefined })

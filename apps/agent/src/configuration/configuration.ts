@@ -19,6 +19,7 @@ export interface Configuration {
   readonly logLevel: LogLevel;
   readonly bufferBytes: number;
   readonly queryNames: QueryNamesSetting;
+  readonly policyFile: string | undefined;
 }
 
 /** Settings as one source gives them; what it leaves out comes from the next: flag, environment, file, default. */
@@ -33,6 +34,7 @@ export interface Settings {
   readonly bufferBytes?: number | string | undefined;
   readonly queryNames?: string | undefined;
   readonly queryNamesKeyFile?: string | undefined;
+  readonly policyFile?: string | undefined;
 }
 
 export const DEFAULT_BUFFER_BYTES = 32 * 1024 * 1024;
@@ -48,6 +50,7 @@ const fileSchema = z.strictObject({
   bufferBytes: z.number().optional(),
   queryNames: z.string().optional(),
   queryNamesKeyFile: z.string().optional(),
+  policyFile: z.string().optional(),
 });
 
 /** Throws AgentError `bad_usage` that names the file and the field. */
@@ -82,6 +85,7 @@ export function settingsOfEnvironment(environment: NodeJS.ProcessEnv): Settings 
     bufferBytes: value('SYNSCOPE_BUFFER_BYTES'),
     queryNames: value('SYNSCOPE_QUERY_NAMES'),
     queryNamesKeyFile: value('SYNSCOPE_QUERY_NAMES_KEY_FILE'),
+    policyFile: value('SYNSCOPE_POLICY_FILE'),
   };
 }
 
@@ -119,6 +123,7 @@ export function resolveConfiguration(sources: readonly Settings[]): Configuratio
     logLevel: checkedLogLevel(first('logLevel') ?? 'info'),
     bufferBytes: checkedBufferBytes(first('bufferBytes') ?? DEFAULT_BUFFER_BYTES),
     queryNames: checkedQueryNames(first('queryNames') ?? 'full', first('queryNamesKeyFile')),
+    policyFile: first('policyFile'),
   };
 }
 

@@ -1,6 +1,7 @@
 import { LossCause } from '@synscope/protocol';
 import type { Batcher } from '../batch/batcher.js';
 import type { Log } from '../log.js';
+import type { ProcessNames } from '../names/process-names.js';
 import { COUNTED_AS, type RecordFrame } from '../probe/record-frame.js';
 import type { SessionTable } from './session-table.js';
 
@@ -11,6 +12,7 @@ export class RecordIntake {
   constructor(
     private readonly sessions: SessionTable,
     private readonly batcher: Batcher,
+    private readonly processNames: ProcessNames,
     private readonly log: Log,
   ) {}
 
@@ -20,6 +22,7 @@ export class RecordIntake {
     while (cursor.next()) {
       const route = this.sessions.route(cursor, probe);
       if (typeof route !== 'string') {
+        this.processNames.mask(cursor);
         this.batcher.append(frame, route);
       } else if (route === 'max_records') {
         if (probe === undefined) continue;

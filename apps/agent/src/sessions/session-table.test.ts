@@ -10,6 +10,7 @@ import {
 } from '@synscope/protocol';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { NamePolicy } from '../names/name-policy.js';
+import type { HostPolicy } from '../policy/host-policy.js';
 import { desiredSession } from '../testing/desired-session.js';
 import { ManualClock } from '../testing/manual-clock.js';
 import { HOOKS, hooksOf } from '../testing/stand-in-probe.js';
@@ -24,6 +25,7 @@ let configures: { revision: number; slots: readonly SlotSpec[] }[];
 let statuses: SessionStatus[];
 let lastSeq: number;
 let acknowledged: number;
+let hostPolicy: HostPolicy;
 
 beforeEach(() => startTable({ kind: 'full' }));
 
@@ -33,11 +35,13 @@ function startTable(names: NamePolicy): void {
   statuses = [];
   lastSeq = 0;
   acknowledged = 0;
+  hostPolicy = {};
   table = new SessionTable(
     {
       configure: (revision, slots) => configures.push({ revision, slots }),
       report: (status) => statuses.push(status),
       flush: () => lastSeq,
+      hostPolicy: () => hostPolicy,
       acknowledgedThrough: () => acknowledged,
     },
     names,
@@ -442,5 +446,69 @@ describe('SessionTable', () => {
     desire(2n);
     confirm([], false);
     expect(clock.timers).toBe(0);
+  });
+});
+
+describe('the policy of the host', () => {
+  it('refuses a session beyond it, with the field and the limit', () => {
+    hostPolicy = { maxSampleRate: 0.1 };
+    desire(1n, desiredSession(1), desiredSession(2, { sampleRate: 0.1 }));
+    expect(lastStatus(1)).toMatchObject({
+      state: SessionState.FAILED,
+      error: 'the policy of this host (maxSampleRate) allows 0.1, and sample_rate is 1: lower it',
+    });
+    confirm();
+    expect(states(2)).toEqual(['PENDING', 'RUNNING']);
+  });
+
+  it('counts the sessions that run', () => {
+    hostPolicy = { maxSessions: 1 };
+    desire(1n, desiredSession(1), desiredSession(2));
+    expect(states(1)).toEqual(['PENDING']);
+    expect(lastStatus(2)?.error).toContain('(maxSessions) allows 1 sessions at once');
+    desire(2n);
+    confirm();
+    confirm();
+    desire(3n, desiredSession(3));
+    expect(states(3)).toEqual(['PENDING']);
+  });
+
+  it('cuts a session that is to run for longer, says so while it runs and when it ends, and gives it no more after a reconnection', () => {
+    hostPolicy = { maxDurationSeconds: 60 };
+    const endsAtUs = BigInt(clock.wallUs() + SERVER_OFFSET_US + 3_600_000_000);
+    const cut = 'the policy of this host (maxDurationSeconds) ends sessions after 60 s';
+    desire(1n, desiredSession(1, { endsAtUs }));
+    confirm();
+    expect(lastStatus(1)).toMatchObject({ state: SessionState.RUNNING, error: cut });
+    clock.advance(59_000);
+    table.suspendAll();
+    confirm();
+    table.connected(clock.wallUs() + SERVER_OFFSET_US);
+    desire(2n, desiredSession(1, { endsAtUs }));
+    confirm();
+    clock.advance(1_000);
+    confirm();
+    expect(lastStatus(1)).toMatchObject({ state: SessionState.DONE, error: cut });
+  });
+
+  it('does not touch a session that asks for just what is allowed', () => {
+    hostPolicy = { maxDurationSeconds: 60 };
+    desire(1n, desiredSession(1, { endsAtUs: BigInt(clock.wallUs() + SERVER_OFFSET_US + 60_000_000) }));
+    confirm();
+    expect(lastStatus(1)).toMatchObject({ state: SessionState.RUNNING, error: '' });
+  });
+
+  it('ends what it no longer allows when it changes, and leaves the rest', () => {
+    desire(1n, desiredSession(1), desiredSession(2, { probes: [Probe.DNS] }));
+    confirm();
+    hostPolicy = { probes: ['dns'] };
+    table.policyChanged();
+    expect(lastStatus(1)).toMatchObject({
+      state: SessionState.FAILED,
+      error: expect.stringContaining('(probes) does not allow tcp_handshake, only dns'),
+    });
+    confirm();
+    expect(slots()).toHaveLength(1);
+    expect(states(2)).toEqual(['PENDING', 'RUNNING']);
   });
 });

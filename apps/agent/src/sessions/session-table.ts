@@ -10,6 +10,7 @@ import {
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import type { NamePolicy } from '../names/name-policy.js';
+import { type HostPolicy, hostPolicyRefusal } from '../policy/host-policy.js';
 import { attachmentOf } from './attachment.js';
 import { RecordRouter, type SlotBits, type Unrouted } from './record-router.js';
 import { Session, type SessionPhase, sessionKey } from './session.js';
@@ -24,6 +25,8 @@ export interface SessionSurroundings {
   report(status: SessionStatus): void;
   /** Closes the batch that is being gathered; the seq of the last batch. */
   flush(): number;
+  /** What the host lets the control plane have, as it is now. */
+  hostPolicy(): HostPolicy;
   /** Every batch up to this one is stored. */
   acknowledgedThrough(): number;
 }
@@ -32,6 +35,9 @@ const EMPTY_FILTER = create(SessionFilterSchema);
 
 /** How long DONE waits for the acknowledgement of the session's last records, milliseconds. */
 const DRAIN_MAX_MS = 5_000;
+
+/** Milliseconds. */
+const CUT_TOLERANCE_MS = 1_000;
 
 /** A configuration whose answer is awaited. `dirty`: what is desired has changed since. */
 interface Outstanding {
@@ -122,6 +128,21 @@ export class SessionTable {
     if (changed) this.configure();
   }
 
+  /** The policy of the host has changed: what it no longer allows ends. */
+  policyChanged(): void {
+    let changed = false;
+    for (const session of this.active()) {
+      const refusal = this.refusal(session, session.slot as number);
+      if (refusal === undefined) {
+        this.armEnd(session);
+        continue;
+      }
+      this.fail(session, refusal);
+      changed = true;
+    }
+    if (changed) this.configure();
+  }
+
   probeUp(): void {
     this.probe = { kind: 'up', outstanding: undefined };
     if (this.runningCount > 0) this.configure();
@@ -199,15 +220,16 @@ export class SessionTable {
     const refusal = this.refusal(session, slot);
     if (refusal !== undefined) return this.fail(session, refusal);
     this.slots.taken(slot);
-    this.enter(session, { kind: 'pending', slot, reason: '' });
     this.armEnd(session);
+    this.enter(session, { kind: 'pending', slot, reason: '' });
     return true;
   }
 
   /** Why the probe cannot take this session in this slot besides the others that it has. */
   private refusal(session: Session, slot: number): string | undefined {
     const others = this.active().filter((other) => other !== session);
-    return refusalOf(session.spec, slot, this.slotSpecs(others), this.names);
+    const refusal = hostPolicyRefusal(this.surroundings.hostPolicy(), session.spec, others.length);
+    return refusal ?? refusalOf(session.spec, slot, this.slotSpecs(others), this.names);
   }
 
   /** Ends a session that is no longer desired. True if the probe's configuration changes by it. */
@@ -234,8 +256,20 @@ export class SessionTable {
   private armEnd(session: Session): void {
     session.endTimer?.cancel();
     session.endTimer = undefined;
-    if (session.spec.endsAtUs === 0n) return;
-    const leftMs = (Number(session.spec.endsAtUs) - this.serverEpochUs) / 1000 - this.clock.monotonicMs();
+    const nowMs = this.clock.monotonicMs();
+    session.startedAtMs ??= nowMs;
+    const { maxDurationSeconds = Number.POSITIVE_INFINITY } = this.surroundings.hostPolicy();
+    const allowedMs = session.startedAtMs + maxDurationSeconds * 1000 - nowMs;
+    const { endsAtUs } = session.spec;
+    const askedMs =
+      endsAtUs === 0n ? Number.POSITIVE_INFINITY : (Number(endsAtUs) - this.serverEpochUs) / 1000 - nowMs;
+    // Clocks that are a little apart make no cut of a session that asks for just what is allowed.
+    const isCut = allowedMs < askedMs - CUT_TOLERANCE_MS;
+    session.cut = isCut
+      ? `the policy of this host (maxDurationSeconds) ends sessions after ${maxDurationSeconds} s`
+      : '';
+    const leftMs = isCut ? allowedMs : askedMs;
+    if (leftMs === Number.POSITIVE_INFINITY) return;
     session.endTimer = this.clock.after(leftMs, () => {
       if (this.end(session)) this.configure();
     });

@@ -47,6 +47,10 @@ export class Session {
   /** False once it vanished from the desired list: forgotten as soon as its end is reported. */
   desired = true;
   endTimer: Timer | undefined;
+  /** When it first got a slot, by the monotonic clock; milliseconds. */
+  startedAtMs: number | undefined;
+  /** Why it ends before it was to end; empty if it does not. */
+  cut = '';
   readonly id: Buffer;
   readonly key: string;
 
@@ -79,7 +83,10 @@ export class Session {
       sessionId: this.id,
       state: STATES[this.phase.kind],
       revision,
-      error: errorOf(this.phase).slice(0, ERROR_MAX_CHARACTERS),
+      error: [errorOf(this.phase), this.cut]
+        .filter((text) => text !== '')
+        .join('; ')
+        .slice(0, ERROR_MAX_CHARACTERS),
       hooks: this.phase.kind === 'running' ? [...this.phase.hooks] : [],
       recordCount: BigInt(this.recordCount),
       recordCounts: PROBE_NAMES.filter((name) => this.spec.probes.includes(ProbeNumber[name])).map((name) =>
