@@ -180,6 +180,30 @@ describe('synscope token', () => {
     expect([gone.status, gone.errors]).toEqual([1, expect.stringContaining('SYNSCOPE_TOKEN')]);
   });
 
+  it('is followed by synscope audit, which tells who created and revoked it', async () => {
+    const created = await cli([
+      'token',
+      'api',
+      'create',
+      '--name',
+      'a\u001b[31mb',
+      '--role',
+      'viewer',
+      '-o',
+      'json',
+    ]);
+    const { id } = JSON.parse(created.output);
+    await cli(['token', 'api', 'revoke', id]);
+    const { output } = await cli(['audit', '--resource-id', id]);
+    expect(output).toMatch(/FROM +ACTION/);
+    expect(output).toMatch(/127\.0\.0\.1 +api_token\.delete/);
+    expect(output).toMatch(/127\.0\.0\.1 +api_token\.create/);
+    expect(output).not.toContain('\u001b[31m');
+    const ndjson = (await cli(['audit', '--resource-id', id, '--action', 'api_token.create', '-o', 'ndjson']))
+      .output;
+    expect(JSON.parse(ndjson)).toMatchObject({ before: null, after: { role: 'viewer' } });
+  });
+
   it('creates join tokens by which agents join', async () => {
     const argv = ['token', 'join', 'create', '--name', 'web tier', '--label', 'role=web', '--max-uses', '3'];
     const created = await cli([...argv, '-o', 'json']);

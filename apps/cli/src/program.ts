@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { CommandRun } from './command-run.js';
 import { addAgents } from './commands/agents.js';
+import { addAudit } from './commands/audit.js';
 import { addCompletion } from './commands/completion.js';
 import { addDns } from './commands/dns.js';
 import { addDoctor } from './commands/doctor.js';
@@ -24,6 +25,7 @@ const COMMANDS = [
   addListeners,
   addSchedule,
   addToken,
+  addAudit,
   addDoctor,
   addCompletion,
 ];

@@ -144,6 +144,14 @@ export class Configuration {
   })
   readonly recordRetentionSeconds!: number;
 
+  @Variable('SYNSCOPE_RECORD_STORAGE_BYTES', integerSchema(0, 999_999_999_999_999), {
+    default: '0',
+    description:
+      'What the record tables and their indexes may take together, in bytes, looked at every minute. Above it the oldest hours are dropped, of all kinds of records at once, and refused from agents that were away; never the present hour. 0 for no limit but SYNSCOPE_RECORD_RETENTION.',
+    example: '500000000000',
+  })
+  readonly recordStorageBytes!: number;
+
   @Variable('SYNSCOPE_INGEST_QUEUE_BYTES', integerSchema(1_048_576, 17_179_869_184), {
     default: '67108864',
     description:

@@ -250,6 +250,7 @@ describe('a batch reader', () => {
     const late = refusal(batchBytes(1, [record(), record({ observedAtUs: bounds.latestUs + 1 })]));
     expect(late).toMatchObject({
       reason: 'out_of_time',
+      records: 2,
       message: expect.stringContaining('observed_at_delta_us[1]'),
     });
     const early = refusal(batchBytes(1, [record({ observedAtUs: bounds.earliestUs - 1 })]));

@@ -17,6 +17,8 @@ export class BatchRefusedError extends Error {
   constructor(
     readonly reason: RefusalReason,
     message: string,
+    /** Records of the kind whose times were at fault. */
+    readonly records = 0,
   ) {
     super(message);
   }

@@ -8,6 +8,7 @@ export class IngestMetrics {
   readonly batches: Counter;
   readonly duplicates: Counter;
   readonly refused: Counter<'reason'>;
+  readonly withoutPartition: Counter;
   readonly lostRecords: Counter<'cause' | 'probe'>;
   readonly lostBatches: Counter;
   readonly retries: Counter;
@@ -36,6 +37,11 @@ export class IngestMetrics {
       name: 'synscope_ingest_refused_batches_total',
       help: 'Batches that can never be stored.',
       labelNames: ['reason'],
+      registers,
+    });
+    this.withoutPartition = new Counter({
+      name: 'synscope_ingest_records_without_partition_total',
+      help: 'Records refused because no partition is kept or made for their time: before what retention keeps, or too far ahead of now.',
       registers,
     });
     this.lostRecords = new Counter({

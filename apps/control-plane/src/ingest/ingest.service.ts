@@ -81,7 +81,10 @@ export class IngestService implements OnModuleInit, BeforeApplicationShutdown {
         latestUs: (receivedAtMs + MAXIMUM_CLOCK_AHEAD_MS) * 1_000,
       });
     } catch (error) {
-      if (error instanceof BatchRefusedError) this.metrics.refused.inc({ reason: error.reason });
+      if (error instanceof BatchRefusedError) {
+        this.metrics.refused.inc({ reason: error.reason });
+        this.metrics.withoutPartition.inc(error.records);
+      }
       throw error;
     }
     const { seq, loss } = reader;

@@ -169,6 +169,7 @@ export class RecordColumns {
             ? `later than ${toIso(latestUs)}: is the host's clock right?`
             : `before ${toIso(earliestUs)}, which retention no longer keeps`
         }`,
+        this.rowCount,
       );
     }
   }

@@ -24,11 +24,15 @@ const HOUR_MS = 3_600_000;
 const now = Date.UTC(2026, 0, 31, 8, 30);
 const hour = now / HOUR_MS - 0.5;
 const store = new PartitionStore(pool);
-const service = () =>
+const service = (registry = new MetricsRegistry(), environment: Record<string, string> = {}) =>
   new PartitionService(
     store,
-    Configuration.fromEnvironment({ DATABASE_URL: database.url, SYNSCOPE_RECORD_RETENTION: '24h' }),
-    new MetricsRegistry(),
+    Configuration.fromEnvironment({
+      DATABASE_URL: database.url,
+      SYNSCOPE_RECORD_RETENTION: '24h',
+      ...environment,
+    }),
+    registry,
   );
 const hours = async (table: PartitionedTable = 'handshake') =>
   (await store.list(table)).map((partition) => partition.hour);
@@ -46,6 +50,7 @@ beforeEach(async () => {
   for (const table of PARTITIONED_TABLES) {
     for (const { name } of await store.list(table)) await pool.query(`DROP TABLE ${name}`);
   }
+  await pool.query('DELETE FROM record_floor');
 });
 
 describe('partitions', () => {
@@ -134,6 +139,74 @@ describe('partitions', () => {
     await insert(new Date(now).toISOString());
     await partitions.summarize();
     await partitions.summarize();
+  });
+});
+
+describe('the limit of size', () => {
+  /** So many rows that the hour takes at least half a megabyte more than the others. */
+  const fill = (atHour: number) =>
+    pool.query(
+      `INSERT INTO handshake (observed_at, outcome, role, flags, local_port, remote_port, id, agent_id, local_address, remote_address, session_ids)
+       SELECT $1, 1, 1, 0, 1, 2, gen_random_uuid(), gen_random_uuid(), '::1', '::1', '{}' FROM generate_series(1, 5000)`,
+      [new Date(atHour * HOUR_MS).toISOString()],
+    );
+  const limited = (bytes: number, registry = new MetricsRegistry()) =>
+    service(registry, { SYNSCOPE_RECORD_STORAGE_BYTES: String(bytes) });
+  const total = async () => (await store.sizes()).reduce((sum, { bytes }) => sum + bytes, 0);
+  const bytesOf = async (...wanted: number[]) =>
+    (await store.sizes())
+      .filter((size) => wanted.includes(size.hour))
+      .reduce((sum, { bytes }) => sum + bytes, 0);
+
+  it('drops the oldest hours of all tables at once, until the rest is within it, and says why', async () => {
+    await service().maintain(now);
+    for (const table of PARTITIONED_TABLES)
+      await store.create(table, [hour - 4, hour - 3, hour - 2, hour - 1]);
+    for (const old of [4, 3, 2, 1]) await fill(hour - old);
+    const limit = (await total()) - (await bytesOf(hour - 4)) - 1;
+    const registry = new MetricsRegistry();
+    await limited(limit, registry).maintain(now);
+    const kept = [hour - 2, hour - 1, hour, hour + 1, hour + 2, hour + 3];
+    expect(await hoursOfAll()).toEqual(PARTITIONED_TABLES.map(() => kept));
+    expect(await total()).toBeLessThanOrEqual(limit);
+    const text = await registry.metrics();
+    expect(text).toContain('synscope_record_partitions_dropped_total{table="handshake",reason="size"} 2');
+    expect(text).toContain('synscope_record_partitions_dropped_total{table="handshake",reason="age"} 0');
+    expect(text).toMatch(/synscope_record_dropped_bytes_total{table="handshake",reason="size"} \d{7}/);
+    expect(text).toContain(`synscope_record_storage_limit_bytes ${limit}`);
+    const oldest = 'synscope_record_oldest_timestamp_seconds';
+    expect(text).toContain(`${oldest}{table="handshake"} ${(hour - 2) * 3_600}`);
+    expect(text).not.toContain(`${oldest}{table="dns_query"}`);
+    const bytes = Number(/synscope_record_storage_bytes{table="handshake"} (\d+)/.exec(text)?.[1]);
+    expect(bytes).toBeGreaterThan(1_000_000);
+    expect(bytes).toBeLessThanOrEqual(limit);
+  });
+
+  it('never drops the present hour nor those ahead, and records of dropped hours are not let in again', async () => {
+    await service().maintain(now);
+    await store.create('handshake', [hour - 1]);
+    await fill(hour - 1);
+    await fill(hour);
+    const tight = limited(1);
+    expect(tight.earliestUs(now)).toBe((now - 24 * HOUR_MS) * 1_000);
+    await tight.maintain(now);
+    expect(await hours()).toEqual([hour, hour + 1, hour + 2, hour + 3]);
+    expect(tight.earliestUs(now)).toBe(hour * HOUR_MS * 1_000);
+    // Another replica learns of it at its next look, also one without a limit.
+    const other = service();
+    await other.maintain(now);
+    expect(other.earliestUs(now)).toBe(hour * HOUR_MS * 1_000);
+    expect((await pool.query('SELECT count(*) AS rows FROM handshake')).rows).toEqual([{ rows: 5_000 }]);
+  });
+
+  it('drops nothing that is within it, and tells what age has dropped from what it has', async () => {
+    await store.create('handshake', [hour - 30, hour - 2]);
+    const registry = new MetricsRegistry();
+    await limited(999_999_999_999, registry).maintain(now);
+    expect(await hours()).toEqual([hour - 2, hour, hour + 1, hour + 2, hour + 3]);
+    const text = await registry.metrics();
+    expect(text).toContain('synscope_record_partitions_dropped_total{table="handshake",reason="age"} 1');
+    expect(text).toContain('synscope_record_partitions_dropped_total{table="handshake",reason="size"} 0');
   });
 });
 

@@ -3,9 +3,11 @@ import { Counter } from 'prom-client';
 import { Configuration } from '../config/configuration.js';
 import { isDatabaseUnavailable } from '../database/database-unavailable.js';
 import { MetricsRegistry } from '../metrics/metrics-registry.js';
-import { PartitionStore } from './partition.store.js';
-import { hourAt } from './partition-name.js';
+import { type PartitionSize, PartitionStore } from './partition.store.js';
+import { HOUR_MS, hourAt, hourOfPartition } from './partition-name.js';
+import { RecordStorageMetrics } from './record-storage.metrics.js';
 import { PARTITIONED_TABLES, type PartitionedTable } from './record-table.js';
+import { firstHourWithin } from './size-limit.js';
 
 const HOURS_AHEAD = 3;
 /** Drops what retention no longer keeps, and makes partitions ahead. */
@@ -26,6 +28,10 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
   private readonly known = hoursByTable();
   private readonly written = hoursByTable();
   private readonly madeOnDemand: Counter;
+  private readonly metrics: RecordStorageMetrics;
+  /** What the limit of size has left: no record of an earlier hour is kept. */
+  private floorHour = Number.NEGATIVE_INFINITY;
+  private isOverLimit = false;
   private readonly timers: NodeJS.Timeout[] = [];
   private running: Promise<void> = Promise.resolve();
 
@@ -34,6 +40,7 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
     private readonly configuration: Configuration,
     registry: MetricsRegistry,
   ) {
+    this.metrics = new RecordStorageMetrics(registry, configuration.recordStorageBytes);
     this.madeOnDemand = new Counter({
       name: 'synscope_record_partitions_on_demand_total',
       help: 'Partitions that were made because records of an hour came for which none was there.',
@@ -56,7 +63,7 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
 
   /** Before this moment (microseconds since the Unix epoch) no record is kept. */
   earliestUs(nowMs: number): number {
-    return (nowMs - this.configuration.recordRetentionSeconds * 1_000) * 1_000;
+    return Math.max(this.endOfAgeMs(nowMs), this.floorHour * HOUR_MS) * 1_000;
   }
 
   /** Resolves once every one of these hours has its partition in a table. Hours count from the Unix epoch. */
@@ -75,19 +82,27 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
     for (const table of PARTITIONED_TABLES) this.known[table].clear();
   }
 
-  /** Makes partitions ahead, drops those that retention no longer keeps, and trims the ledger with them. */
+  /** Makes partitions ahead, drops those that are too old or too much, and trims the ledger with age. */
   async maintain(nowMs: number): Promise<void> {
     await this.makeAhead(nowMs);
+    const sizes = await this.store.sizes();
+    await this.findFloor(sizes, hourAt(nowMs));
     // One hour more than promised: what was let in a moment before the end must still find its partition.
-    const earliest = hourAt(this.earliestUs(nowMs) / 1_000) - 1;
+    const endOfAge = hourAt(this.endOfAgeMs(nowMs)) - 1;
+    const earliest = Math.max(endOfAge, this.floorHour);
     for (const table of PARTITIONED_TABLES) {
       for (const hour of this.known[table]) if (hour < earliest) this.known[table].delete(hour);
-      const dropped = await this.store.dropBefore(table, earliest);
-      if (dropped && dropped.length > 0)
-        this.logger.log(`retention is over for ${dropped.join(', ')}: dropped`);
+      for (const name of (await this.store.dropBefore(table, earliest)) ?? []) {
+        const hour = hourOfPartition(table, name) ?? endOfAge;
+        const reason = hour < endOfAge ? 'age' : 'size';
+        const bytes = sizes.find((size) => size.name === name)?.bytes ?? 0;
+        this.metrics.dropped({ table, bytes }, reason);
+        this.logger.log(`dropped ${name} (${bytes} bytes) for its ${reason}`);
+      }
     }
+    this.metrics.measured(sizes.filter(({ hour }) => hour >= earliest));
     await this.store.deleteLedgerBefore(
-      new Date(this.earliestUs(nowMs) / 1_000).toISOString(),
+      new Date(this.endOfAgeMs(nowMs)).toISOString(),
       new Date(nowMs - LAST_BATCH_KEPT_MS).toISOString(),
     );
   }
@@ -98,6 +113,31 @@ export class PartitionService implements OnApplicationBootstrap, OnModuleDestroy
       this.written[table].clear();
       if (hours.length > 0) await this.store.summarize(table, hours);
     }
+  }
+
+  private endOfAgeMs(nowMs: number): number {
+    return nowMs - this.configuration.recordRetentionSeconds * 1_000;
+  }
+
+  /** Before anything is dropped, so that no replica takes in what is about to go. */
+  private async findFloor(sizes: readonly PartitionSize[], presentHour: number): Promise<void> {
+    const limitBytes = this.configuration.recordStorageBytes;
+    if (limitBytes > 0) {
+      const first = firstHourWithin(sizes, limitBytes, presentHour);
+      if (first !== null) await this.store.raiseFloor(first);
+      this.warnOfPresentHours(sizes, limitBytes, presentHour);
+    }
+    this.floorHour = Math.min((await this.store.floor()) ?? Number.NEGATIVE_INFINITY, presentHour);
+  }
+
+  private warnOfPresentHours(sizes: readonly PartitionSize[], limitBytes: number, presentHour: number): void {
+    const left = sizes.reduce((sum, { hour, bytes }) => sum + (hour >= presentHour ? bytes : 0), 0);
+    const wasOverLimit = this.isOverLimit;
+    this.isOverLimit = left > limitBytes;
+    if (!this.isOverLimit || wasOverLimit) return;
+    this.logger.warn(
+      `the records of the present hour alone take ${left} bytes, more than SYNSCOPE_RECORD_STORAGE_BYTES=${limitBytes}; they are kept. Trace less, or allow for more`,
+    );
   }
 
   private async makeAhead(nowMs: number): Promise<void> {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { PoolClient } from 'pg';
 import { DatabasePool } from '../database/database-pool.js';
 import { hourOfPartition, partitionName, startOfHour } from './partition-name.js';
-import type { PartitionedTable } from './record-table.js';
+import { PARTITIONED_TABLES, type PartitionedTable } from './record-table.js';
 
 /** Postgres detaches when everybody who might still read the partition is done; what does not finish in time is finished later. */
 const DETACH_TIMEOUT_MS = 10_000;
@@ -17,6 +17,15 @@ export interface Partition {
   readonly hour: number;
   /** An earlier detach was interrupted half-way. */
   readonly detachPending: boolean;
+}
+
+export interface PartitionSize {
+  readonly table: PartitionedTable;
+  readonly name: string;
+  readonly hour: number;
+  /** With its indexes. */
+  readonly bytes: number;
+  readonly hasRows: boolean;
 }
 
 /** The SQL of partitions. Nothing here keeps writers or readers of the other partitions waiting. */
@@ -79,6 +88,40 @@ export class PartitionStore {
       const hour = hourOfPartition(table, name);
       return hour === null ? [] : [{ name, hour, detachPending: pending }];
     });
+  }
+
+  /** Of all partitions of all tables. */
+  async sizes(): Promise<PartitionSize[]> {
+    const { rows } = await this.pool.query<Omit<PartitionSize, 'hour'>>(
+      `SELECT parent.relname AS "table", child.relname AS name, coalesce(pg_total_relation_size(child.oid), 0)::bigint AS bytes,
+              coalesce(pg_relation_size(child.oid), 0) > 0 AS "hasRows"
+         FROM pg_inherits link
+         JOIN pg_class child ON child.oid = link.inhrelid
+         JOIN pg_class parent ON parent.oid = link.inhparent
+        WHERE link.inhparent = ANY ($1::regclass[])`,
+      [PARTITIONED_TABLES],
+    );
+    return rows.flatMap((row) => {
+      const hour = hourOfPartition(row.table, row.name);
+      return hour === null ? [] : [{ ...row, hour }];
+    });
+  }
+
+  /** Takes note that nothing before this hour is kept any more, for all replicas. */
+  async raiseFloor(hour: number): Promise<void> {
+    await this.pool.query(
+      `INSERT INTO record_floor AS present (earliest) VALUES ($1)
+       ON CONFLICT (singleton) DO UPDATE SET earliest = greatest(present.earliest, excluded.earliest)`,
+      [startOfHour(hour)],
+    );
+  }
+
+  /** The hour before which nothing is kept, whatever its age; null if there was no need of that yet. */
+  async floor(): Promise<number | null> {
+    const { rows } = await this.pool.query<{ hour: number }>(
+      'SELECT floor(extract(epoch FROM earliest) / 3600)::bigint AS hour FROM record_floor',
+    );
+    return rows[0]?.hour ?? null;
   }
 
   /**

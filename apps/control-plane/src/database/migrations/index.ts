@@ -3,6 +3,7 @@ import { access } from './0010-access.js';
 import { audit } from './0011-audit.js';
 import { idempotency } from './0012-idempotency.js';
 import { auditBeforeAfter } from './0013-audit-before-after.js';
+import { recordFloor } from './0014-record-floor.js';
 import { certificateAuthority } from './0020-certificate-authority.js';
 import { joinTokens } from './0021-join-tokens.js';
 import { agents } from './0022-agents.js';
@@ -24,6 +25,7 @@ export const MIGRATIONS: readonly Migration[] = [
   audit,
   idempotency,
   auditBeforeAfter,
+  recordFloor,
   certificateAuthority,
   joinTokens,
   agents,
