@@ -7,6 +7,7 @@ import { configurationModule } from './config/configuration.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { DnsQueriesModule } from './dns-queries/dns-queries.module.js';
 import { EnrolmentModule } from './enrolment/enrolment.module.js';
+import { FindingsModule } from './findings/findings.module.js';
 import { HandshakePairsModule } from './handshake-pairs/handshake-pairs.module.js';
 import { HandshakesModule } from './handshakes/handshakes.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -49,6 +50,7 @@ const FEATURES: (new () => object)[] = [
   TraceSessionsModule,
   SessionEventsModule,
   SchedulesModule,
+  FindingsModule,
   LinkModule,
 ];
 

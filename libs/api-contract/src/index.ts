@@ -6,6 +6,7 @@ export * from './dns/query-name.js';
 export * from './dns/query-types.js';
 export * from './dns/response-codes.js';
 export * from './dns-query.js';
+export * from './finding.js';
 export * from './handshake.js';
 export * from './health.js';
 export * from './join-token.js';

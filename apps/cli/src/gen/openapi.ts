@@ -700,6 +700,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List findings
+         * @description Why handshakes and DNS were slow or failed, with the evidence. The latest that opened for the first time comes first. Judged from what sessions have recorded, some seconds after it arrived; without a session nothing is found. Resolved ones are kept for 90 days.
+         */
+        get: operations["finding_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a finding
+         * @description As it stands now.
+         */
+        get: operations["finding_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Acknowledge a finding
+         * @description Somebody, or a bot, is at it. It stays so while evidence comes, and resolves by itself like any other. Doing it again changes nothing.
+         */
+        post: operations["finding_acknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resolve a finding
+         * @description Evidence that arrives afterwards opens it again. Doing it again changes nothing.
+         */
+        post: operations["finding_resolve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/finding-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the rules behind findings
+         * @description What each looks for, what it needs to say so, and whether it has failed by an error of its own. In the order in which they are asked about a record: the first that explains it has the last word.
+         */
+        get: operations["findingRule_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2627,6 +2727,185 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null at the end. */
             nextCursor: string | null;
             loss: components["schemas"]["Loss"];
+        };
+        FindingList: {
+            /** @description One page of them. */
+            items: components["schemas"]["Finding"][];
+            /** @description Pass it as `cursor` for the next page; null at the end. */
+            nextCursor: string | null;
+            loss: components["schemas"]["Loss"];
+        };
+        /** @description Why handshakes or DNS are slow, with its evidence. */
+        Finding: {
+            /**
+             * Format: uuid
+             * @description UUID, version 7.
+             */
+            id: string;
+            code: components["schemas"]["FindingCode"];
+            severity: components["schemas"]["FindingSeverity"];
+            /**
+             * @description `open`; `acknowledged`: somebody is at it; `resolved`: by somebody, or by itself when no evidence came for a while. New evidence opens it again.
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "resolved";
+            /** @description One line for people. */
+            title: string;
+            subject: components["schemas"]["FindingSubject"];
+            /**
+             * @description When it opened for the first time.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            firstSeenAt: string;
+            /**
+             * @description When it opened last; `impact` and `evidence` are since then.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            openedAt: string;
+            /**
+             * @description When evidence came last.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            lastSeenAt: string;
+            /** @description When somebody took it on; null if nobody has. */
+            acknowledgedAt: string | null;
+            /** @description When it was resolved; null while it is not. */
+            resolvedAt: string | null;
+            /** @description How often it has opened. */
+            occurrences: number;
+            impact: components["schemas"]["FindingImpact"];
+            /** @description What was seen. */
+            evidence: components["schemas"]["FindingEvidence"][];
+            /** @description What would prove it wrong. */
+            wouldBeRefutedBy: string;
+            /** @description What to do, most effective first. */
+            advice: components["schemas"]["FindingAdvice"][];
+        };
+        /**
+         * @description The cause, or `unexplained`. docs/findings.md says what each means. Stable.
+         * @enum {string}
+         */
+        FindingCode: "accept_queue_full" | "syn_queue_full" | "syn_cookies_active" | "ack_dropped_by_full_queue" | "syn_lost_on_path" | "synack_lost" | "ack_lost" | "port_closed" | "filtered" | "application_gave_up" | "slow_accept" | "resolver_overloaded" | "resolver_slow_upstream" | "dns_lost_on_path" | "name_slow" | "unexplained";
+        /**
+         * @description `critical`: connections fail or are lost; `warning`: they are slow; `info`: worth knowing.
+         * @enum {string}
+         */
+        FindingSeverity: "info" | "warning" | "critical";
+        /** @description What has the problem. */
+        FindingSubject: {
+            /**
+             * @description `listener`: a listening socket, or all of a SO_REUSEPORT group. `path`: the way to an address and port. `resolver`: a DNS server. `name`: a domain name as one server answers it. `host`: a host.
+             * @enum {string}
+             */
+            kind: "listener" | "path" | "resolver" | "name" | "host";
+            /** @description The agent on the host of the listener or resolver; null if no agent is known to trace that host. */
+            agentId: string | null;
+            /** @description Of that agent. */
+            hostname: string | null;
+            /**
+             * @description IPv4 or IPv6. Of a listener: what it is bound to, `0.0.0.0` or `::` for all addresses.
+             * @example 192.0.2.7
+             */
+            address: string | null;
+            /**
+             * @description 0–65535.
+             * @example 443
+             */
+            port: number | null;
+            /**
+             * @description The domain name, or the process that listens.
+             * @example nginx
+             */
+            name: string | null;
+            /** @description Inode of the network namespace of a listener or resolver; null is not known. */
+            netns: number | null;
+        };
+        /** @description Whom it hurts, since it opened. */
+        FindingImpact: {
+            /** @description Client addresses that it hurt; from 1,000 on no more are told apart. */
+            clients: number;
+            /** @description Hosts with agents that saw it; from 1,000 on no more are told apart. */
+            hosts: number;
+            /** @description Slow or failed handshakes, or DNS queries, that it explains. */
+            handshakes: number;
+            /** @description What these took longer, altogether, as far as it was measured. Microseconds. */
+            addedLatencyUs: number;
+        };
+        FindingEvidence: {
+            /**
+             * @description What was observed, with its unit.
+             * @example SYNs refused: accept queue full
+             */
+            observation: string;
+            /**
+             * @description How much. Counts are since the finding opened; of several, the largest or latest.
+             * @example 37
+             */
+            value: number | string;
+            /** @description The latest records that show it, at most 5; empty for what is not a record. */
+            records: components["schemas"]["FindingRecord"][];
+        };
+        /** @description A record that was seen. */
+        FindingRecord: {
+            /**
+             * @description Which kind of record.
+             * @enum {string}
+             */
+            kind: "handshake" | "dns_query" | "listener_sample" | "receive_queue_drop";
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /**
+             * @description Where this API shows it, as long as records are kept.
+             * @example /api/v1/handshakes/01890a5d-ac96-774b-bcce-b302099a8057
+             */
+            href: string;
+        };
+        FindingAdvice: {
+            /**
+             * @description What to change.
+             * @example net.core.somaxconn
+             */
+            what: string;
+            /**
+             * @description Its present value on that host; null if it was not seen.
+             * @example 128
+             */
+            now: string | null;
+            /**
+             * @description What to change it to.
+             * @example sysctl -w net.core.somaxconn=1024
+             */
+            suggested: string;
+        };
+        FindingChange: {
+            /**
+             * @description For the audit log, at most 2,000 characters.
+             * @example raised the backlog, see OPS-123
+             */
+            comment?: string;
+        };
+        FindingRuleList: {
+            /** @description One page of them. */
+            items: components["schemas"]["FindingRule"][];
+            /** @description Pass it as `cursor` for the next page; null at the end. */
+            nextCursor: string | null;
+            loss: components["schemas"]["Loss"];
+        };
+        FindingRule: {
+            code: components["schemas"]["FindingCode"];
+            /** @description What the rule looks for. */
+            looksFor: string;
+            /** @description The evidence that it needs, all of it. */
+            needs: string[];
+            /** @description What would prove it wrong. */
+            wouldBeRefutedBy: string;
+            /** @description How often the rule itself has failed, and judged nothing. The others go on. */
+            failures: number;
+            /** @description Why it failed last; null if it never did. */
+            lastFailure: string | null;
         };
     };
     responses: never;
@@ -6146,6 +6425,444 @@ export interface operations {
             };
             /** @description There is no such schedule. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header leaves none of the three formats. */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finding_list: {
+        parameters: {
+            query?: {
+                /** @description Any of open, acknowledged, resolved, separated by commas. */
+                state?: ("open" | "acknowledged" | "resolved")[];
+                /** @description Any of the codes, separated by commas. */
+                code?: ("accept_queue_full" | "syn_queue_full" | "syn_cookies_active" | "ack_dropped_by_full_queue" | "syn_lost_on_path" | "synack_lost" | "ack_lost" | "port_closed" | "filtered" | "application_gave_up" | "slow_accept" | "resolver_overloaded" | "resolver_slow_upstream" | "dns_lost_on_path" | "name_slow" | "unexplained")[];
+                /** @description Any of info, warning, critical, separated by commas. */
+                severity?: ("info" | "warning" | "critical")[];
+                /** @description About hosts of these agents, or seen by them; separated by commas. */
+                agentId?: string[];
+                /** @description About hosts with exactly this name, or seen by them. */
+                hostname?: string;
+                /** @description Address or prefix of the subject. */
+                address?: (string) | (string);
+                /** @description Ports of the subject, separated by commas. */
+                port?: number[];
+                /** @description Exactly the domain name, or the process, of the subject. */
+                name?: string;
+                /** @description With evidence at or after this time. */
+                since?: string;
+                /** @description How many items at most; 100 if left out. */
+                limit?: number;
+                /** @description `nextCursor` of the page before, from the same query. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingList"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than viewer. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header leaves none of the three formats. */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finding_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Finding"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than viewer. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such finding. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finding_acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindingChange"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Finding"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such finding. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is resolved. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finding_resolve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindingChange"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Finding"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such finding. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    findingRule_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 100 if left out. */
+                limit?: number;
+                /** @description `nextCursor` of the page before, from the same query. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingRuleList"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than viewer. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -173,6 +173,13 @@ export class Configuration {
   })
   readonly eventBacklog!: number;
 
+  @Variable('SYNSCOPE_FINDING_RESOLVE_AFTER', durationSecondsSchema(5, 604_800), {
+    default: '5m',
+    description:
+      'A finding resolves by itself when no evidence for it has come for this long. Evidence after that opens it again.',
+  })
+  readonly findingResolveAfterSeconds!: number;
+
   private constructor(values: Record<string, unknown>) {
     Object.assign(this, values);
   }

@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   idempotency_key_reused: { status: 409, title: 'The Idempotency-Key was used for another request' },
   idempotency_key_in_flight: { status: 409, title: 'A request with this Idempotency-Key is under way' },
   last_admin_token: { status: 409, title: 'The last admin token cannot be deleted' },
+  finding_resolved: { status: 409, title: 'The finding is resolved' },
   schedule_name_taken: { status: 409, title: 'Another schedule has this name' },
   session_slots_taken: { status: 409, title: 'The agents run as many sessions as they can' },
   body_too_large: { status: 413, title: 'The request body is too large' },

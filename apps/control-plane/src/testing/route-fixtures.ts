@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { openFindings } from './open-findings.js';
 import type { RouteWorld } from './route-world.js';
 
 /**
@@ -27,6 +28,17 @@ async function triggeredSchedule(world: RouteWorld): Promise<Record<string, stri
   return { id };
 }
 
+const findings = new WeakMap<RouteWorld, Promise<string[]>>();
+
+/** One that nobody has touched. They open some seconds after their evidence, so many are made at once. */
+async function openFinding(world: RouteWorld): Promise<Record<string, string>> {
+  const made = findings.get(world) ?? openFindings(world.control, 40);
+  findings.set(world, made);
+  const id = (await made).pop();
+  if (id === undefined) throw new Error('there are no findings left; let openFindings() make more');
+  return { id };
+}
+
 /** By method and path as in the OpenAPI document. */
 export const ROUTE_FIXTURES: Readonly<Record<string, RouteFixture>> = {
   'POST /api/v1/api-tokens': { body: () => ({ name: unique('token'), role: 'viewer' }) },
@@ -43,5 +55,12 @@ export const ROUTE_FIXTURES: Readonly<Record<string, RouteFixture>> = {
     }),
   },
   'PATCH /api/v1/schedules/{id}': { body: () => ({ name: unique('renamed') }) },
+  'GET /api/v1/findings': { seed: openFinding },
+  'GET /api/v1/findings/{id}': { path: openFinding },
+  'POST /api/v1/findings/{id}/acknowledge': {
+    body: () => ({ comment: unique('looking at it') }),
+    path: openFinding,
+  },
+  'POST /api/v1/findings/{id}/resolve': { body: () => ({ comment: unique('done') }), path: openFinding },
   'GET /api/v1/schedules/{id}/runs': { path: triggeredSchedule },
 };

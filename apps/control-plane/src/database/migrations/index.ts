@@ -15,6 +15,7 @@ import { schedules } from './0040-schedules.js';
 import { storedIn } from './0041-stored-in.js';
 import { listenerSamples } from './0050-listener-samples.js';
 import { handshakePairs } from './0051-handshake-pairs.js';
+import { findings } from './0060-findings.js';
 import { webhookEvents } from './0070-webhook-events.js';
 import { clockOffsetUncertainty } from './0080-clock-offset-uncertainty.js';
 import { agentIdentity } from './0081-agent-identity.js';
@@ -37,6 +38,7 @@ export const MIGRATIONS: readonly Migration[] = [
   storedIn,
   listenerSamples,
   handshakePairs,
+  findings,
   webhookEvents,
   clockOffsetUncertainty,
   agentIdentity,
