@@ -23,6 +23,7 @@ import { ReceiveQueueDropsModule } from './receive-queue-drops/receive-queue-dro
 import { SchedulesModule } from './schedules/schedules.module.js';
 import { SessionEventsModule } from './session-events/session-events.module.js';
 import { TraceSessionsModule } from './trace-sessions/trace-sessions.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** What every feature stands on. */
 const FOUNDATION = [
@@ -51,6 +52,7 @@ const FEATURES: (new () => object)[] = [
   SessionEventsModule,
   SchedulesModule,
   FindingsModule,
+  WebhooksModule,
   LinkModule,
 ];
 

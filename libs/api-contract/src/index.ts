@@ -28,4 +28,5 @@ export * from './shared/selector.js';
 export * from './shared/summary.js';
 export * from './shared/time.js';
 export * from './trace-session.js';
+export * from './webhook.js';
 export * from './webhook-event.js';

@@ -180,6 +180,35 @@ export class Configuration {
   })
   readonly findingResolveAfterSeconds!: number;
 
+  @Variable('SYNSCOPE_WEBHOOK_ALLOW_HTTP', booleanSchema, {
+    default: 'false',
+    description:
+      'Whether webhooks may be sent without TLS. Their signatures hold without it too, but whoever is on the way can read along.',
+  })
+  readonly webhookAllowHttp!: boolean;
+
+  @Variable('SYNSCOPE_WEBHOOK_ALLOWED_NETWORKS', addressListSchema, {
+    default: 'none',
+    description:
+      'Addresses and prefixes, separated by commas, that webhooks may be sent to although they are not public: loopback, link-local, private, multicast and the like are refused otherwise, also when a public name leads there.',
+    example: '10.20.0.0/16,fd00:20::/32',
+  })
+  readonly webhookAllowedNetworks!: readonly string[];
+
+  @Variable('SYNSCOPE_WEBHOOK_TIMEOUT', durationSecondsSchema(1, 60), {
+    default: '15s',
+    description:
+      'How long an attempt to deliver a webhook may take, from the look-up of the name to the head of the answer.',
+  })
+  readonly webhookTimeoutSeconds!: number;
+
+  @Variable('SYNSCOPE_WEBHOOK_RETENTION', durationSecondsSchema(5 * 86_400, 365 * 86_400), {
+    default: '14d',
+    description:
+      'How long events and the log of their deliveries are kept, at least 5d: retries go on for up to four days.',
+  })
+  readonly webhookRetentionSeconds!: number;
+
   private constructor(values: Record<string, unknown>) {
     Object.assign(this, values);
   }

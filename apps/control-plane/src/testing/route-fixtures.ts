@@ -39,6 +39,12 @@ async function openFinding(world: RouteWorld): Promise<Record<string, string>> {
   return { id };
 }
 
+async function testedWebhook(world: RouteWorld): Promise<Record<string, string>> {
+  const id = await world.create('/api/v1/webhooks');
+  const { body } = await world.control.call('POST', `/webhooks/${id}/test`);
+  return { id, deliveryId: body.id };
+}
+
 /** By method and path as in the OpenAPI document. */
 export const ROUTE_FIXTURES: Readonly<Record<string, RouteFixture>> = {
   'POST /api/v1/api-tokens': { body: () => ({ name: unique('token'), role: 'viewer' }) },
@@ -63,4 +69,11 @@ export const ROUTE_FIXTURES: Readonly<Record<string, RouteFixture>> = {
   },
   'POST /api/v1/findings/{id}/resolve': { body: () => ({ comment: unique('done') }), path: openFinding },
   'GET /api/v1/schedules/{id}/runs': { path: triggeredSchedule },
+  'POST /api/v1/webhooks': {
+    body: () => ({ name: unique('webhook'), url: 'https://bots.invalid/', events: ['finding.opened'] }),
+  },
+  'PATCH /api/v1/webhooks/{id}': { body: () => ({ name: unique('renamed') }) },
+  'GET /api/v1/webhooks/{id}/deliveries': { path: testedWebhook },
+  'GET /api/v1/webhooks/{id}/deliveries/{deliveryId}': { path: testedWebhook },
+  'POST /api/v1/webhooks/{id}/deliveries/{deliveryId}/redeliver': { path: testedWebhook },
 };

@@ -17,6 +17,7 @@ import { listenerSamples } from './0050-listener-samples.js';
 import { handshakePairs } from './0051-handshake-pairs.js';
 import { findings } from './0060-findings.js';
 import { webhookEvents } from './0070-webhook-events.js';
+import { webhooks } from './0071-webhooks.js';
 import { clockOffsetUncertainty } from './0080-clock-offset-uncertainty.js';
 import { agentIdentity } from './0081-agent-identity.js';
 
@@ -42,4 +43,5 @@ export const MIGRATIONS: readonly Migration[] = [
   webhookEvents,
   clockOffsetUncertainty,
   agentIdentity,
+  webhooks,
 ];
