@@ -22,6 +22,7 @@ import { NameLookupsModule } from './name-lookups/name-lookups.module.js';
 import { ReceiveQueueDropsModule } from './receive-queue-drops/receive-queue-drops.module.js';
 import { SchedulesModule } from './schedules/schedules.module.js';
 import { SessionEventsModule } from './session-events/session-events.module.js';
+import { ThresholdsModule } from './thresholds/thresholds.module.js';
 import { TraceSessionsModule } from './trace-sessions/trace-sessions.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
@@ -53,6 +54,7 @@ const FEATURES: (new () => object)[] = [
   SchedulesModule,
   FindingsModule,
   WebhooksModule,
+  ThresholdsModule,
   LinkModule,
 ];
 

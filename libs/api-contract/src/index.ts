@@ -27,6 +27,7 @@ export * from './shared/record.js';
 export * from './shared/selector.js';
 export * from './shared/summary.js';
 export * from './shared/time.js';
+export * from './threshold.js';
 export * from './trace-session.js';
 export * from './webhook.js';
 export * from './webhook-event.js';

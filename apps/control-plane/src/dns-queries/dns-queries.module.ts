@@ -7,5 +7,6 @@ import { DnsQueryService } from './dns-query.service.js';
   imports: [RecordQueriesModule],
   controllers: [DnsQueryController],
   providers: [DnsQueryService],
+  exports: [DnsQueryService],
 })
 export class DnsQueriesModule {}

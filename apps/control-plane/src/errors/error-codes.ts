@@ -18,6 +18,7 @@ export const ERROR_CODES = {
   last_admin_token: { status: 409, title: 'The last admin token cannot be deleted' },
   finding_resolved: { status: 409, title: 'The finding is resolved' },
   schedule_name_taken: { status: 409, title: 'Another schedule has this name' },
+  threshold_name_taken: { status: 409, title: 'Another threshold has this name' },
   webhook_name_taken: { status: 409, title: 'Another webhook has this name' },
   webhook_disabled: { status: 409, title: 'The webhook is disabled' },
   session_slots_taken: { status: 409, title: 'The agents run as many sessions as they can' },

@@ -10,5 +10,6 @@ import { HandshakeHeatmapStore } from './handshake-heatmap.store.js';
   imports: [HandshakePairsModule, RecordQueriesModule],
   controllers: [HandshakeController],
   providers: [HandshakeService, HandshakeHeatmapService, HandshakeHeatmapStore],
+  exports: [HandshakeService],
 })
 export class HandshakesModule {}

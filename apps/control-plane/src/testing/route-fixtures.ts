@@ -69,6 +69,10 @@ export const ROUTE_FIXTURES: Readonly<Record<string, RouteFixture>> = {
   },
   'POST /api/v1/findings/{id}/resolve': { body: () => ({ comment: unique('done') }), path: openFinding },
   'GET /api/v1/schedules/{id}/runs': { path: triggeredSchedule },
+  'POST /api/v1/thresholds': {
+    body: () => ({ name: unique('threshold'), metric: 'handshake_latency', aboveMs: 50 }),
+  },
+  'PATCH /api/v1/thresholds/{id}': { body: () => ({ name: unique('renamed') }) },
   'POST /api/v1/webhooks': {
     body: () => ({ name: unique('webhook'), url: 'https://bots.invalid/', events: ['finding.opened'] }),
   },

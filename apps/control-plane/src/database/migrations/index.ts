@@ -18,6 +18,7 @@ import { handshakePairs } from './0051-handshake-pairs.js';
 import { findings } from './0060-findings.js';
 import { webhookEvents } from './0070-webhook-events.js';
 import { webhooks } from './0071-webhooks.js';
+import { thresholds } from './0072-thresholds.js';
 import { clockOffsetUncertainty } from './0080-clock-offset-uncertainty.js';
 import { agentIdentity } from './0081-agent-identity.js';
 
@@ -44,4 +45,5 @@ export const MIGRATIONS: readonly Migration[] = [
   clockOffsetUncertainty,
   agentIdentity,
   webhooks,
+  thresholds,
 ];
