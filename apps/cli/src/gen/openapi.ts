@@ -800,6 +800,210 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhooks
+         * @description Newest first, without their secrets. For operators, since a URL may be a secret too.
+         */
+        get: operations["webhook_list"];
+        put?: never;
+        /**
+         * Create a webhook
+         * @description Each event of the named types is posted to the URL as JSON, signed as https://www.standardwebhooks.com has it with the secret of the answer. What is not answered with 2xx within 15 seconds (SYNSCOPE_WEBHOOK_TIMEOUT) is sent again, ten times over three days.
+         */
+        post: operations["webhook_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a webhook
+         * @description Without its secret.
+         */
+        get: operations["webhook_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description Its deliveries and their log go with it.
+         */
+        delete: operations["webhook_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change, disable or enable a webhook
+         * @description What is not named stays as it is. Pending deliveries go to the new URL; with `{"enabled": false}` they are canceled. Attempts that were put off because the endpoint failed are due at their own time again.
+         */
+        patch: operations["webhook_update"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a webhook a new secret
+         * @description For 24 hours the earlier secret goes on signing beside the new one: both signatures are sent, and a receiver accepts a request if one of them is right.
+         */
+        post: operations["webhook_rotateSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test event to a webhook
+         * @description An event of the type `webhook.test`, attempted once. With `wait`, answers when the attempt has ended: look at its `state`.
+         */
+        post: operations["webhookDelivery_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the deliveries of a webhook
+         * @description Newest first, each with its attempts. Kept for 14 days (SYNSCOPE_WEBHOOK_RETENTION).
+         */
+        get: operations["webhookDelivery_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{deliveryId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a delivery
+         * @description By its `webhook-id` header.
+         */
+        get: operations["webhookDelivery_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{deliveryId}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deliver an event again
+         * @description With the same `webhook-id`, whatever became of it before, and with the whole schedule of retries. With `wait`, answers when the next attempt has ended.
+         */
+        post: operations["webhookDelivery_redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/thresholds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List thresholds
+         * @description Newest first, each with its state and its last value.
+         */
+        get: operations["threshold_list"];
+        put?: never;
+        /**
+         * Create a threshold
+         * @description Each minute the records of the one before are looked at, 20 seconds after its end. After `forMinutes` minutes above in a row the event `threshold.exceeded` is sent to webhooks, once; again only when it was below in between. It measures what trace sessions record: one with `minLatencyMs` records slow handshakes only.
+         */
+        post: operations["threshold_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/thresholds/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a threshold
+         * @description With its state and its last value.
+         */
+        get: operations["threshold_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a threshold
+         * @description Events that it has sent stay in the logs of webhooks.
+         */
+        delete: operations["threshold_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change, disable or enable a threshold
+         * @description It begins anew with its new settings: `ok`, and no minute above.
+         */
+        patch: operations["threshold_update"];
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2906,6 +3110,402 @@ export interface components {
             failures: number;
             /** @description Why it failed last; null if it never did. */
             lastFailure: string | null;
+        };
+        WebhookCreate: {
+            /**
+             * @description Unique among the webhooks.
+             * @example tickets
+             */
+            name: string;
+            /**
+             * @description Where events are posted to. HTTPS, unless SYNSCOPE_WEBHOOK_ALLOW_HTTP is set; without user name, password and fragment. An address that is not public is refused unless SYNSCOPE_WEBHOOK_ALLOWED_NETWORKS holds it.
+             * @example https://bots.example.com/synscope
+             */
+            url: string;
+            /**
+             * @description The events that it is told of.
+             * @example [
+             *       "finding.opened",
+             *       "finding.resolved"
+             *     ]
+             */
+            events: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded")[];
+            /**
+             * @description While it is false nothing is sent, and events of that time are not made up for. Set to false by the control plane itself when the endpoint answers 410.
+             * @default true
+             */
+            enabled?: boolean;
+        };
+        WebhookCreated: {
+            /**
+             * Format: uuid
+             * @description UUID, version 7.
+             */
+            id: string;
+            /** @description Unique among the webhooks. */
+            name: string;
+            /** @description Where events are posted to. */
+            url: string;
+            /** @description The events that it is told of. */
+            events: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded")[];
+            /** @description While it is false nothing is sent, and events of that time are not made up for. Set to false by the control plane itself when the endpoint answers 410. */
+            enabled: boolean;
+            /** @description Why the control plane has disabled it; null if it is enabled, or was disabled by a request. */
+            disabledReason: string | null;
+            /** @description When the first of the attempts failed that have all failed since; null if the last one succeeded. */
+            failingSince: string | null;
+            /** @description Nothing is sent before: it asked so by Retry-After, or fails again and again. Null if nothing is held. */
+            heldUntil: string | null;
+            /** @description Deliveries that are to be attempted, or attempted again. */
+            pendingDeliveries: number;
+            /** @description Until when earlier secrets sign beside the present one; null if there are none. */
+            previousSecretsValidUntil: string | null;
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            createdAt: string;
+            /**
+             * @description When it was last changed.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            updatedAt: string;
+            /**
+             * @description Verifies the signatures, as https://www.standardwebhooks.com has it: `whsec_` and 32 bytes in base64. Shown this once.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=
+             */
+            secret: string;
+        };
+        WebhookList: {
+            /** @description One page of them. */
+            items: components["schemas"]["Webhook"][];
+            /** @description Pass it as `cursor` for the next page; null at the end. */
+            nextCursor: string | null;
+            loss: components["schemas"]["Loss"];
+        };
+        Webhook: {
+            /**
+             * Format: uuid
+             * @description UUID, version 7.
+             */
+            id: string;
+            /** @description Unique among the webhooks. */
+            name: string;
+            /** @description Where events are posted to. */
+            url: string;
+            /** @description The events that it is told of. */
+            events: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded")[];
+            /** @description While it is false nothing is sent, and events of that time are not made up for. Set to false by the control plane itself when the endpoint answers 410. */
+            enabled: boolean;
+            /** @description Why the control plane has disabled it; null if it is enabled, or was disabled by a request. */
+            disabledReason: string | null;
+            /** @description When the first of the attempts failed that have all failed since; null if the last one succeeded. */
+            failingSince: string | null;
+            /** @description Nothing is sent before: it asked so by Retry-After, or fails again and again. Null if nothing is held. */
+            heldUntil: string | null;
+            /** @description Deliveries that are to be attempted, or attempted again. */
+            pendingDeliveries: number;
+            /** @description Until when earlier secrets sign beside the present one; null if there are none. */
+            previousSecretsValidUntil: string | null;
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            createdAt: string;
+            /**
+             * @description When it was last changed.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            updatedAt: string;
+        };
+        /** @description What is not named stays as it is. */
+        WebhookUpdate: {
+            /**
+             * @description Unique among the webhooks.
+             * @example tickets
+             */
+            name?: string;
+            /**
+             * @description Where events are posted to. HTTPS, unless SYNSCOPE_WEBHOOK_ALLOW_HTTP is set; without user name, password and fragment. An address that is not public is refused unless SYNSCOPE_WEBHOOK_ALLOWED_NETWORKS holds it.
+             * @example https://bots.example.com/synscope
+             */
+            url?: string;
+            /**
+             * @description The events that it is told of.
+             * @example [
+             *       "finding.opened",
+             *       "finding.resolved"
+             *     ]
+             */
+            events?: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded")[];
+            /** @description While it is false nothing is sent, and events of that time are not made up for. Set to false by the control plane itself when the endpoint answers 410. */
+            enabled?: boolean;
+        };
+        WebhookDelivery: {
+            /**
+             * Format: uuid
+             * @description The `webhook-id` header, which is the id of the event: the same in every attempt.
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Of which webhook.
+             */
+            webhookId: string;
+            /**
+             * @description What it tells of.
+             * @enum {string}
+             */
+            eventType: "finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded" | "webhook.test";
+            /**
+             * @description When that happened: `timestamp` in the body.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            occurredAt: string;
+            /**
+             * @description `pending`: it is attempted, or will be. `delivered`: answered with 2xx. `failed`: given up, or answered with 410. `canceled`: the webhook was disabled before it succeeded.
+             * @enum {string}
+             */
+            state: "pending" | "delivered" | "failed" | "canceled";
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            createdAt: string;
+            /** @description Null while it is pending. */
+            finishedAt: string | null;
+            /** @description The earliest time of the next attempt; during one, when another replica takes over. Null if there is none. */
+            nextAttemptAt: string | null;
+            /** @description The latest 20 that have ended, first to last. */
+            attempts: components["schemas"]["WebhookAttempt"][];
+        };
+        WebhookAttempt: {
+            /** @description Counted from 1 over all attempts of the delivery. */
+            number: number;
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            startedAt: string;
+            /** @description Microseconds to the head of the answer, or to the failure; null is not known. */
+            latencyUs: number | null;
+            /**
+             * @description HTTP status; null without an answer.
+             * @example 204
+             */
+            status: number | null;
+            /** @description Why it did not succeed, for people; null if it did. */
+            error: string | null;
+            /** @description The first 1,024 bytes of the body of an answer that was no success. */
+            response: string | null;
+        };
+        WebhookDeliveryList: {
+            /** @description One page of them. */
+            items: components["schemas"]["WebhookDelivery"][];
+            /** @description Pass it as `cursor` for the next page; null at the end. */
+            nextCursor: string | null;
+            loss: components["schemas"]["Loss"];
+        };
+        ThresholdCreate: {
+            /**
+             * @description Unique among the thresholds.
+             * @example database connects
+             */
+            name: string;
+            /**
+             * @description `…_latency`: a percentile of `latencyUs`; a minute in which no DNS query was answered at all is above every threshold. `…_failure_ratio`: the failed ones of all.
+             * @enum {string}
+             */
+            metric: "handshake_latency" | "dns_latency" | "handshake_failure_ratio" | "dns_failure_ratio";
+            /**
+             * @description Of a latency: which; `p99` if left out.
+             * @enum {string}
+             */
+            percentile?: "p50" | "p90" | "p99" | "max";
+            filter?: components["schemas"]["ThresholdFilter"];
+            /**
+             * @description Of a latency: what it has to be above, milliseconds with decimals.
+             * @example 50
+             */
+            aboveMs?: number;
+            /**
+             * @description Of a ratio: what it has to be above, 0 to 1.
+             * @example 0.01
+             */
+            aboveRatio?: number;
+            /**
+             * @description In so many minutes in a row, 1 to 60.
+             * @default 5
+             * @example 5
+             */
+            forMinutes?: number;
+            /**
+             * @description A minute with fewer records says nothing: it is neither above nor below.
+             * @default 10
+             * @example 10
+             */
+            minCount?: number;
+            /**
+             * @description Nothing is evaluated while it is false.
+             * @default true
+             */
+            enabled?: boolean;
+        };
+        /** @description What is measured: all of it must fit. */
+        ThresholdFilter: {
+            /**
+             * @description Observed by agents with such labels, as in Kubernetes; those of all agents if left out.
+             * @example env=prod
+             */
+            selector?: string;
+            /** @description Exactly as in /proc/PID/comm. */
+            processName?: string;
+            /**
+             * @description Handshakes: whose side is measured; `client` if left out.
+             * @enum {string}
+             */
+            role?: "client" | "server";
+            /**
+             * @description Handshakes: address or prefix of the peer.
+             * @example 10.0.3.0/24
+             */
+            remoteAddress?: (string) | (string);
+            /**
+             * @description Handshakes: port of the peer.
+             * @example 5432
+             */
+            remotePort?: number;
+            /** @description Handshakes: port of the observing host. */
+            localPort?: number;
+            /**
+             * @description DNS: whose side is measured; `client` if left out.
+             * @enum {string}
+             */
+            side?: "client" | "resolver";
+            /**
+             * @description DNS: address or prefix of the server.
+             * @example 192.0.2.0/24
+             */
+            serverAddress?: (string) | (string);
+            /**
+             * @description DNS: exactly this name.
+             * @example www.example.com
+             */
+            queryName?: string;
+            /**
+             * @description DNS: this name and those below it.
+             * @example example.com
+             */
+            queryNameSuffix?: string;
+        };
+        Threshold: {
+            /**
+             * Format: uuid
+             * @description UUID, version 7.
+             */
+            id: string;
+            /**
+             * @description Unique among the thresholds.
+             * @example database connects
+             */
+            name: string;
+            /**
+             * @description `…_latency`: a percentile of `latencyUs`; a minute in which no DNS query was answered at all is above every threshold. `…_failure_ratio`: the failed ones of all.
+             * @enum {string}
+             */
+            metric: "handshake_latency" | "dns_latency" | "handshake_failure_ratio" | "dns_failure_ratio";
+            /** @description Null for a ratio. */
+            percentile: ("p50" | "p90" | "p99" | "max") | null;
+            filter: components["schemas"]["ThresholdFilter"];
+            /** @description Null for a ratio. */
+            aboveMs: number | null;
+            /** @description Null for a latency. */
+            aboveRatio: number | null;
+            /**
+             * @description In so many minutes in a row, 1 to 60.
+             * @example 5
+             */
+            forMinutes: number;
+            /**
+             * @description A minute with fewer records says nothing: it is neither above nor below.
+             * @example 10
+             */
+            minCount: number;
+            /** @description Nothing is evaluated while it is false. */
+            enabled: boolean;
+            /**
+             * @description `exceeded` after `forMinutes` minutes above; `ok` again after one that is not, or after as many that say nothing.
+             * @enum {string}
+             */
+            state: "ok" | "exceeded";
+            /**
+             * @description Since when it is in this state.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            since: string;
+            /** @description How many of the last minutes in a row were above. */
+            minutesAbove: number;
+            /** @description Of the minute that was evaluated last: milliseconds, or the ratio. Null if there were too few records, or no answer to any query. */
+            lastValue: number | null;
+            /** @description Its records; null before the first evaluation. */
+            lastCount: number | null;
+            /** @description When that minute began; null before the first. */
+            lastMinute: string | null;
+            /** @description Why the last evaluation failed; null if it did not. */
+            lastError: string | null;
+            /**
+             * @description UTC, RFC 3339 with microseconds.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            createdAt: string;
+            /**
+             * @description When it was last changed by a request.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            updatedAt: string;
+        };
+        ThresholdList: {
+            /** @description One page of them. */
+            items: components["schemas"]["Threshold"][];
+            /** @description Pass it as `cursor` for the next page; null at the end. */
+            nextCursor: string | null;
+            loss: components["schemas"]["Loss"];
+        };
+        /** @description What is not named stays as it is; `filter` is replaced as a whole. The metric cannot be changed. */
+        ThresholdUpdate: {
+            /**
+             * @description Unique among the thresholds.
+             * @example database connects
+             */
+            name?: string;
+            /**
+             * @description Of a latency: which percentile, or the largest.
+             * @enum {string}
+             */
+            percentile?: "p50" | "p90" | "p99" | "max";
+            filter?: components["schemas"]["ThresholdFilter"];
+            /**
+             * @description Of a latency: what it has to be above, milliseconds with decimals.
+             * @example 50
+             */
+            aboveMs?: number;
+            /**
+             * @description Of a ratio: what it has to be above, 0 to 1.
+             * @example 0.01
+             */
+            aboveRatio?: number;
+            /**
+             * @description In so many minutes in a row, 1 to 60.
+             * @example 5
+             */
+            forMinutes?: number;
+            /**
+             * @description A minute with fewer records says nothing: it is neither above nor below.
+             * @example 10
+             */
+            minCount?: number;
+            /** @description Nothing is evaluated while it is false. */
+            enabled?: boolean;
         };
     };
     responses: never;
@@ -6872,6 +7472,1298 @@ export interface operations {
             };
             /** @description The Accept header leaves none of the three formats. */
             406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 100 if left out. */
+                limit?: number;
+                /** @description `nextCursor` of the page before, from the same query. */
+                cursor?: string;
+                /** @description The one with exactly this name. */
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookList"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header leaves none of the three formats. */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of 1–255 printable ASCII characters. The same request with the same key gets the first answer again, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than admin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another webhook has the name, or there are 100; or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done; there is no body. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than admin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookUpdate"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than admin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another webhook has the name. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_rotateSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of 1–255 printable ASCII characters. The same request with the same key gets the first answer again, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than admin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Idempotency-Key was used for another request, or that request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhookDelivery_test: {
+        parameters: {
+            query?: {
+                /** @description How long to wait before answering, at most `60s`. */
+                wait?: string;
+            };
+            header?: {
+                /** @description Any text of 1–255 printable ASCII characters. The same request with the same key gets the first answer again, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The webhook is disabled. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhookDelivery_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 100 if left out. */
+                limit?: number;
+                /** @description `nextCursor` of the page before, from the same query. */
+                cursor?: string;
+                /** @description In one of these states, separated by commas. */
+                state?: ("pending" | "delivered" | "failed" | "canceled")[];
+                /** @description Of one of these events, separated by commas. */
+                eventType?: ("finding.opened" | "finding.updated" | "finding.resolved" | "session.completed" | "threshold.exceeded" | "webhook.test")[];
+            };
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryList"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header leaves none of the three formats. */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhookDelivery_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+                /** @description The `webhook-id`. */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such delivery of this webhook, or no more. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhookDelivery_redeliver: {
+        parameters: {
+            query?: {
+                /** @description How long to wait before answering, at most `60s`. */
+                wait?: string;
+            };
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+                /** @description The `webhook-id`. */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such delivery of this webhook, or no more. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The webhook is disabled. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    threshold_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 100 if left out. */
+                limit?: number;
+                /** @description `nextCursor` of the page before, from the same query. */
+                cursor?: string;
+                /** @description The one with exactly this name. */
+                name?: string;
+                /** @description In one of these states, separated by commas. */
+                state?: ("ok" | "exceeded")[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThresholdList"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than viewer. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header leaves none of the three formats. */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    threshold_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of 1–255 printable ASCII characters. The same request with the same key gets the first answer again, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ThresholdCreate"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Threshold"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another threshold has the name, or there are 100; or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    threshold_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Threshold"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than viewer. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such threshold. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    threshold_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done; there is no body. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such threshold. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    threshold_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ThresholdUpdate"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Threshold"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than operator. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such threshold. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another threshold has the name. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
