@@ -15,27 +15,46 @@ __u32 owners_walk = 0;
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 
-/* The cookie of the listening TCP socket; 0 if it is none. */
-static __always_inline __u64 cookie_of_listener(struct sock *sk)
+static __always_inline bool is_listening(struct sock *sk)
 {
-	if (sk->__sk_common.skc_state != TCP_LISTEN || sk->sk_protocol != IPPROTO_TCP ||
-	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
-		return 0;
-	return bpf_get_socket_cookie(sk);
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	return BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN && (family == AF_INET || family == AF_INET6);
 }
 
-/* The same without a call that old kernels do not have; and of MPTCP, which hands the application a socket in front of the one that listens. */
-static __always_inline __u64 found_cookie(struct sock **sk)
+/* The listening socket behind a file, or NULL: of MPTCP, which hands the application a socket in front of the one that listens, that one. */
+static __always_inline struct sock *listening_socket(struct file *file)
 {
-	__u16 protocol = BPF_CORE_READ_BITFIELD_PROBED(*sk, sk_protocol);
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(socket, sk);
+	__u16 protocol;
 
-	if (bpf_core_type_exists(struct mptcp_sock) && protocol == IPPROTO_MPTCP)
-		*sk = BPF_CORE_READ((struct mptcp_sock *)*sk, first);
-	else if (protocol != IPPROTO_TCP)
-		return 0;
-	if (!*sk || BPF_CORE_READ(*sk, __sk_common.skc_state) != TCP_LISTEN)
-		return 0;
-	return BPF_CORE_READ(*sk, __sk_common.skc_cookie.counter);
+	if (!sk || !is_listening(sk))
+		return NULL;
+	protocol = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_protocol);
+	if (bpf_core_type_exists(struct mptcp_sock) && protocol == IPPROTO_MPTCP) {
+		struct mptcp_sock *mptcp = (void *)sk;
+
+		sk = BPF_CORE_READ(mptcp, first);
+		return sk && is_listening(sk) ? sk : NULL;
+	}
+	return protocol == IPPROTO_TCP ? sk : NULL;
+}
+
+/* Its cookie, made if it has none and that can be done; 0 = none. */
+static __always_inline __u64 cookie_of(struct sock *listening, struct file *file)
+{
+	__u64 cookie = BPF_CORE_READ(listening, __sk_common.skc_cookie.counter);
+
+	if (!cookie && can_make_cookies) {
+		/* The verifier wants a socket that it has seen come out of the file. Behind MPTCP's stands another one, which has its cookie from its first SYN on. */
+		struct socket *socket = bpf_sock_from_file(file);
+		struct sock *sk = socket ? socket->sk : NULL;
+
+		if (sk && sk->sk_protocol == IPPROTO_TCP)
+			cookie = bpf_get_socket_cookie(sk);
+	}
+	return cookie;
 }
 
 /* The first that is found has it, unless that is init, which holds sockets for services that it starts when somebody comes. */
@@ -55,25 +74,16 @@ int listener_owners(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct listener *listener;
-	struct sock *sk = NULL;
-	__u64 cookie = 0;
+	struct sock *sk;
+	__u64 cookie;
 
 	if (!task || !file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
-	if (can_make_cookies) {
-		struct socket *socket = bpf_sock_from_file(file);
-
-		sk = socket ? socket->sk : NULL;
-		if (sk)
-			cookie = cookie_of_listener(sk);
-	}
-	if (!cookie) {
-		struct socket *socket = BPF_CORE_READ(file, private_data);
-
-		sk = BPF_CORE_READ(socket, sk);
-		cookie = sk ? found_cookie(&sk) : 0;
-	}
-	if (!cookie || !wanted_port(BPF_CORE_READ(sk, __sk_common.skc_num)))
+	sk = listening_socket(file);
+	if (!sk || !wanted_port(BPF_CORE_READ(sk, __sk_common.skc_num)))
+		return 0;
+	cookie = cookie_of(sk, file);
+	if (!cookie)
 		return 0;
 	listener = listener_of(cookie, sk, 0);
 	if (listener)

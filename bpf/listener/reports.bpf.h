@@ -72,10 +72,19 @@ int listener_sample(struct bpf_iter__bpf_map_elem *ctx)
 	((listener)->counted[ending_period & 1].of - (listener)->reported[ending_period & 1].of +                                                 \
 	 ((both) ? (listener)->counted[~ending_period & 1].of - (listener)->reported[~ending_period & 1].of : 0))
 
+static __always_inline void raise_peaks(struct listener_record *record, const struct listener_peaks *peaks, __u32 of_period)
+{
+	if (peaks->period != of_period)
+		return;
+	if (peaks->accept_queue > record->accept_queue_peak)
+		record->accept_queue_peak = peaks->accept_queue;
+	if (peaks->syn_queue > record->syn_queue_peak)
+		record->syn_queue_peak = peaks->syn_queue;
+}
+
 /* Fills in the record; returns whether it says anything. */
 static __always_inline bool fill_counts(struct listener *listener, bool both)
 {
-	const struct listener_peaks *peaks = &listener->peaks[ending_period & 1];
 	struct listener_record *record = &listener->record;
 
 	record->syns = UNREPORTED(listener, syns, both);
@@ -88,10 +97,9 @@ static __always_inline bool fill_counts(struct listener *listener, bool both)
 	record->drops = listener->gone ? UNKNOWN_U64 : (__u32)(listener->drops_sampled - listener->drops_before);
 	record->accept_queue_peak = record->accept_queue_length;
 	record->syn_queue_peak = record->syn_queue_length;
-	if (peaks->period == ending_period && peaks->accept_queue > record->accept_queue_peak)
-		record->accept_queue_peak = peaks->accept_queue;
-	if (peaks->period == ending_period && peaks->syn_queue > record->syn_queue_peak)
-		record->syn_queue_peak = peaks->syn_queue;
+	raise_peaks(record, &listener->peaks[ending_period & 1], ending_period);
+	if (both)
+		raise_peaks(record, &listener->peaks[~ending_period & 1], ending_period + 1);
 	return record->syns || record->acks_dropped_accept_queue_full || record->acks_dropped_on_cookie_path || record->accept_queue_peak ||
 	       record->syn_queue_peak || (!listener->gone && record->drops);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* The observer of listening sockets: listener.bpf.c. Its tables are there while a session wants them only. */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "filter.h"
 #include "hooks.h"
 #include "listener.skel.h"
+#include "listener_reports.h"
 #include "object.h"
 #include "observer.h"
 
@@ -170,66 +170,7 @@ static bool walk_is_due(void)
 	return since >= WALK_INTERVAL_NS || (skeleton->bss->owners_wanted && since >= walk_cpu_ns * WALK_SHARE);
 }
 
-/* ── Records ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-static __u64 slots_of_key(const struct bpf_map *map, const void *key)
-{
-	__u64 slots = 0;
-
-	bpf_map_lookup_elem(bpf_map__fd(map), key, &slots);
-	return slots;
-}
-
-/* The sessions that ask for the listener. */
-static __u64 slots_of(const struct listener_record *record)
-{
-	__u32 generation = skeleton->bss->active_generation & 1;
-	const struct filter *filter = &skeleton->bss->filters[generation];
-	struct value_key port = {.generation = generation, .value = record->local_port, .criterion = CRITERION_LOCAL_PORT};
-	struct process_name_key name = {.generation = generation};
-	__u64 slots = filter->end_slots[1];
-
-	if (slots & ~filter->any_local_port)
-		slots &= filter->any_local_port | slots_of_key(skeleton->maps.value_slots, &port);
-	memcpy(name.name, record->process_name, PROCESS_NAME_LENGTH);
-	if (slots & ~filter->any_process_name)
-		slots &= filter->any_process_name | slots_of_key(skeleton->maps.process_name_slots, &name);
-	return slots;
-}
-
-static void report_record(struct listener_record *record)
-{
-	record->slots = slots_of(record);
-	record->revision = skeleton->bss->filters[skeleton->bss->active_generation & 1].revision;
-	if (!record->slots)
-		return;
-	output_record(FRAME_LISTENERS, record, sizeof(*record));
-	emitted++;
-}
-
-static void read_reports(int iterator)
-{
-	static struct listener_record records[64];
-	size_t held = 0;
-
-	for (;;) {
-		ssize_t got = read(iterator, (char *)records + held, sizeof(records) - held);
-		size_t whole;
-
-		if (got < 0 && errno == EAGAIN)
-			continue;
-		if (got < 0)
-			output_diagnostic("error", "iterator_failed", "cannot read the records of listening sockets: %s", strerror(errno));
-		if (got <= 0)
-			return;
-		held += (size_t)got;
-		whole = held / sizeof(records[0]);
-		for (size_t i = 0; i < whole; i++)
-			report_record(&records[i]);
-		held -= whole * sizeof(records[0]);
-		memmove(records, (char *)records + whole * sizeof(records[0]), held);
-	}
-}
+/* ── Periods ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* Ends the period under way and takes samples. */
 static void end_period(void)
@@ -247,15 +188,8 @@ static void end_period(void)
 /* Reports the period that has ended. */
 static void settle(void)
 {
-	int iterator = bpf_iter_create(bpf_link__fd(hooks[HOOK_REPORT].link));
-
 	settling = false;
-	if (iterator < 0) {
-		output_diagnostic("error", "iterator_failed", "cannot report listening sockets: %s", strerror(errno));
-		return;
-	}
-	read_reports(iterator);
-	close(iterator);
+	emitted += listener_reports_read(skeleton, hooks[HOOK_REPORT].link);
 }
 
 static void sweep(void)

@@ -209,3 +209,11 @@ it.each([
   );
   expect(records.of(cookie).at(-1)).toMatchObject({ local });
 });
+
+it('knows the process of an MPTCP listener, which the application has another socket for', async () => {
+  await traffic.listen('mptcp', 8);
+  await traffic.run('connect ipv4 3');
+  const { netns, pid } = traffic.place;
+  const record = await records.first((held) => held.netns === netns && held.pid === pid);
+  expect(record).toMatchObject({ local: '127.0.0.1', acceptQueueLength: 3, processName: 'listener-traffi' });
+});
