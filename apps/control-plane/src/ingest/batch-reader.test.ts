@@ -81,11 +81,11 @@ describe('a batch reader', () => {
     reader.read(batchBytes(3, [], [loss]), bounds);
     expect([reader.seq, rowCountsOf(reader), reader.loss]).toEqual([
       3,
-      [0, 0, 0, 0],
+      [0, 0, 0, 0, 0],
       [{ ...loss, probe: Probe.TCP_HANDSHAKE }],
     ]);
     reader.read(batchBytes(4, []), bounds);
-    expect([reader.seq, rowCountsOf(reader), reader.loss]).toEqual([4, [0, 0, 0, 0], []]);
+    expect([reader.seq, rowCountsOf(reader), reader.loss]).toEqual([4, [0, 0, 0, 0, 0], []]);
   });
 
   it('forgets what it read of a batch when it reads the next, also after a refusal', () => {
@@ -94,9 +94,9 @@ describe('a batch reader', () => {
     const bad = recordBatchBytes(1, { dnsQueries, handshakes: [record({ remotePort: 70_000 })] });
     expect(() => reader.read(bad, bounds)).toThrow(BatchRefusedError);
     reader.read(recordBatchBytes(2, { nameLookups: [nameLookupRecord({ observedAtUs: now })] }), bounds);
-    expect(rowCountsOf(reader)).toEqual([0, 0, 1, 0]);
+    expect(rowCountsOf(reader)).toEqual([0, 0, 1, 0, 0]);
     reader.read(recordBatchBytes(3, { dnsQueries }), bounds);
-    expect(rowCountsOf(reader)).toEqual([0, 1, 0, 0]);
+    expect(rowCountsOf(reader)).toEqual([0, 1, 0, 0, 0]);
   });
 
   it('takes loss of each probe, and that of agents that name none as loss of handshakes', () => {
