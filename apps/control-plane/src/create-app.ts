@@ -8,6 +8,7 @@ import type { Configuration } from './config/configuration.js';
 import { formatListenAddress, type ListenAddress } from './config/value-schemas.js';
 import { prepareDatabase } from './database/prepare-database.js';
 import { HttpAdapter } from './http/http-adapter.js';
+import { limitNesting } from './http/nesting-limit.js';
 import { measureRequests } from './http/request-metrics.js';
 import { addSecurityHeaders } from './http/security-headers.js';
 import { BoundAddresses } from './lifecycle/bound-addresses.js';
@@ -38,6 +39,7 @@ export async function createApp(
   const adapter = new HttpAdapter(configuration);
   logRequests(adapter.getInstance(), logger);
   addSecurityHeaders(adapter.getInstance());
+  limitNesting(adapter.getInstance());
   const app = await NestFactory.create<NestFastifyApplication>(applicationModule(configuration), adapter, {
     logger: new NestLogger(logger),
     bodyParser: false,

@@ -21,6 +21,6 @@ function cellText(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   const text = Array.isArray(value) ? value.join(';') : String(value);
-  const guarded = /^[=+\-@\t\r\n]/.test(text) ? `'${text}` : text;
+  const guarded = text.replaceAll(/(^|;)(?=[=+\-@＝＋－＠\t\r\n])/g, "$1'");
   return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
 }

@@ -7,19 +7,24 @@ import { toApiError } from '../errors/to-api-error.js';
 import { refuseConnection } from './refused-connection.js';
 import { methodNotAllowed, RouteTable } from './route-table.js';
 
-type HttpAdapterOptions = Pick<Configuration, 'httpBodyLimitBytes' | 'trustedProxies'>;
+type HttpAdapterOptions = Pick<
+  Configuration,
+  'httpBodyLimitBytes' | 'trustedProxies' | 'databaseQueryTimeoutSeconds'
+>;
 
 /** Fastify, with its own refusals (a malformed address, a body that is no JSON) answered as problems like all others. */
 export class HttpAdapter extends FastifyAdapter {
   private readonly routes: RouteTable;
 
-  constructor({ httpBodyLimitBytes, trustedProxies }: HttpAdapterOptions) {
+  constructor({ httpBodyLimitBytes, trustedProxies, databaseQueryTimeoutSeconds }: HttpAdapterOptions) {
     super({
       bodyLimit: httpBodyLimitBytes,
       trustProxy: trustedProxies.length > 0 && [...trustedProxies],
       genReqId: () => randomUUID(),
       // For the whole request to arrive, in milliseconds: no one holds a connection by sending a byte now and then.
       requestTimeout: 60_000,
+      // For anything to move on a connection, in milliseconds: nobody holds one by not reading. Longer than a wait, and than a query.
+      connectionTimeout: Math.max(120, databaseQueryTimeoutSeconds + 30) * 1_000,
       forceCloseConnections: 'idle',
       clientErrorHandler: refuseConnection,
       frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) =>

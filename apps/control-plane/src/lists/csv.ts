@@ -26,14 +26,22 @@ export function csvRow(columns: readonly CsvColumn[], item: unknown): string {
 
 /**
  * A cell as in RFC 4180. Process names and hostnames come from strangers, and a spreadsheet runs a text that begins with = + - @ or a
- * tab as a formula, so such texts get an apostrophe in front (OWASP, CSV injection). Numbers stay as they are, also negative ones.
+ * tab as a formula, so such texts get an apostrophe in front (OWASP, CSV injection); so do parts after a semicolon, at which spreadsheets
+ * of many countries begin a new cell. Control characters, which a terminal would obey, are written as \u001b. Numbers stay as they are.
  */
 export function csvCell(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   const text = cellText(value);
-  const guarded = /^[=+\-@\t\r\n]/.test(text) ? `'${text}` : text;
+  const guarded = text
+    .replaceAll(/(^|;)(?=[=+\-@＝＋－＠\t\r\n])/g, "$1'")
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: it is these that are taken out
+    .replaceAll(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, escapeControl);
   return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+}
+
+function escapeControl(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 function cellText(value: unknown): string {

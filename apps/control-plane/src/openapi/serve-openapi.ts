@@ -38,7 +38,7 @@ export function serveOpenApi(app: NestFastifyApplication): void {
       .type('text/html; charset=utf-8')
       .header(
         'content-security-policy',
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
       )
       .send(PAGE),
   );
