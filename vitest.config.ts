@@ -18,6 +18,7 @@ export default defineConfig({
             'apps/*/src/**/*.test.ts',
             'libs/*/src/**/*.test.ts',
             'tools/**/*.test.ts',
+            'examples/**/*.test.ts',
             // The CLI against a control plane: it crosses apps, and needs no more than they do.
             'test/cli/**/*.test.ts',
           ],

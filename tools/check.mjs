@@ -27,7 +27,7 @@ const STATIC_CHECKS = [
   {
     name: 'borders between apps, libs and features',
     fix: 'see the comments in .dependency-cruiser.cjs',
-    command: ['depcruise', 'apps', 'libs', 'test', '--config', '.dependency-cruiser.cjs'],
+    command: ['depcruise', 'apps', 'libs', 'test', 'examples', '--config', '.dependency-cruiser.cjs'],
   },
   { name: 'exports of features', fix: '', command: ['node', 'tools/check-features.mjs'] },
   { name: 'dead code and undeclared packages', fix: '', command: ['knip', '--no-config-hints'] },
