@@ -150,6 +150,27 @@ describe.runIf(canTrace)('the agent with the real probe', () => {
       break;
     }
   });
+
+  it('hands on listening sockets, with the counters of their network namespace', async () => {
+    const agent = harness.agent({ probe: PROBE });
+    await agent.start();
+    const stream = await harness.plane.nextStream();
+    stream.desire(1n, [desiredSession(1, { probes: [Probe.LISTENER], filter: { localPorts: [port] } })]);
+    await stream.statuses.next(({ state }) => state === SessionState.RUNNING);
+    let syns = 0n;
+    for (;;) {
+      await handshake();
+      const { listeners } = await stream.batches.next((batch) => batch.listeners !== undefined);
+      if (listeners === undefined) continue;
+      expect(listeners.localPort.every((held) => held === port)).toBe(true);
+      syns += listeners.syns.reduce((sum, more) => sum + more, 0n);
+      // Known once they have been read twice.
+      const known = listeners.netnsListenDropsPlusOne.some((value) => value > 0n);
+      if (syns === 0n || !known || !listeners.pid.includes(process.pid)) continue;
+      expect(listeners.synsRefusedUnexplained).toEqual(listeners.syns.map(() => 0n));
+      break;
+    }
+  });
 });
 
 /** A resolver that answers each query with itself, marked as an answer. */
