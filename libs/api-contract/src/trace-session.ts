@@ -9,8 +9,35 @@ import { timestampSchema } from './shared/time.js';
 
 const A_DAY_SECONDS = 86_400;
 
+const targetChoiceSchema = z
+  .union(
+    [
+      z.strictObject({
+        percent: z.number().gt(0).max(100).meta({
+          description: 'Of the agents that match, rounded up; above 0, at most 100.',
+          example: 10,
+        }),
+      }),
+      z.strictObject({
+        count: z.int().min(1).max(100_000).meta({
+          description: 'So many of the agents that match, or all if they are fewer.',
+          example: 3,
+        }),
+      }),
+    ],
+    'expected {"percent": 10} or {"count": 3}',
+  )
+  .nullable()
+  .default(null)
+  .meta({
+    id: 'TargetChoice',
+    description:
+      'Canaries: run it on some of the agents that match. They are chosen once, when the session is created, the same ones for the same selector as long as the same agents match; `dryRun` names them. Agents that join or match later do not get the session then. Null: on all that match, those too that join while it is open.',
+  });
+
 const specFields = {
   selector: selectorTextSchema.default(''),
+  targets: targetChoiceSchema,
   probes: z
     .array(oneOf(PROBES))
     .min(1, 'name at least one probe')
@@ -73,7 +100,7 @@ const count = (description: string) => z.int().min(0).meta({ description });
 
 export const targetCountsSchema = z
   .strictObject({
-    matched: count('Agents that the selector has matched: the sum of the others.'),
+    matched: count('Agents that got the session: the sum of the others.'),
     pending: count('Online, and not running it yet.'),
     running: count('Online and running it.'),
     done: count('Ended as asked: stopped, the time over, or the cap of records reached.'),
@@ -149,7 +176,7 @@ export const traceSessionDryRunSchema = z
     spec: traceSessionSpecSchema,
     targets: z
       .strictObject({
-        matched: count('Agents that the selector matches.'),
+        matched: count('Agents that would get it.'),
         online: count('Of those, connected.'),
         offline: count('Of those, not connected; they would begin when they are back.'),
       })
@@ -168,7 +195,10 @@ export const sessionTargetSchema = z
     hooks: z
       .array(z.string())
       .meta({ description: 'What the probe has attached for it.', example: ['cgroup_sockops'] }),
-    error: z.string().nullable().meta({ description: 'Why it failed; null if it did not.' }),
+    error: z.string().nullable().meta({
+      description:
+        'Why it failed, what of it cannot be measured while the rest runs, or why it is cut short on this host; null if there is nothing to say.',
+    }),
     recordCount: z.int().min(0).meta({ description: 'Records handed over, of all probes.' }),
     recordCounts: recordCountsSchema,
     startedAt: timestampSchema.nullable().meta({ description: 'When it began; null if it has not.' }),

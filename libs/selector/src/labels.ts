@@ -7,6 +7,9 @@ const MAX_PREFIX_LENGTH = 253;
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
+/** Keys below it are the control plane's to give. */
+const RESERVED_LABEL_PREFIX = 'synscope.io/';
+
 /**
  * Why `key` is not a label key, or null if it is one: an optional DNS subdomain (253 characters at most) and `/`, then a name of 1–63
  * letters, digits, `-`, `_` and `.` that begins and ends with a letter or digit.
@@ -40,6 +43,13 @@ export function labelValueProblem(value: string): string | null {
     : 'a label value has letters, digits, "-", "_" and ".", and begins and ends with a letter or digit';
 }
 
+/** Why nobody but the control plane may set a label with this key, or null. */
+function reservedLabelProblem(key: string): string | null {
+  return key.startsWith(RESERVED_LABEL_PREFIX)
+    ? `labels below ${RESERVED_LABEL_PREFIX} are reserved for the control plane: choose another key`
+    : null;
+}
+
 export interface LabelProblem {
   readonly key: string;
   readonly message: string;
@@ -48,7 +58,7 @@ export interface LabelProblem {
 /** Everything that is wrong with a set of labels; empty if all is well. */
 export function labelProblems(labels: Labels): readonly LabelProblem[] {
   return Object.entries(labels).flatMap(([key, value]) => {
-    const message = labelKeyProblem(key) ?? labelValueProblem(value);
+    const message = labelKeyProblem(key) ?? reservedLabelProblem(key) ?? labelValueProblem(value);
     return message === null ? [] : [{ key, message }];
   });
 }

@@ -45,7 +45,10 @@ const SPEC_NUMBERS = {
 const SPEC_LISTS = {
   probes: ['<probe,…>', 'tcp_handshake, dns, name_lookup, listener (default: tcp_handshake,dns)'],
 } satisfies Flags<string>;
-const SPEC_FLAGS = { ...SPEC_LISTS, ...SPEC_TEXTS, ...SPEC_NUMBERS } satisfies Flags<
+const SPEC_CHOICE = {
+  targets: ['<n|n%>', 'canaries: so many of the agents that match, the same ones each time (default: all)'],
+} satisfies Flags<string>;
+const SPEC_FLAGS = { ...SPEC_LISTS, ...SPEC_CHOICE, ...SPEC_TEXTS, ...SPEC_NUMBERS } satisfies Flags<
   Exclude<keyof SessionBody, 'filter'>
 >;
 
@@ -60,6 +63,7 @@ export function sessionBody(options: object): SessionBody {
     ...valuesOf(SPEC_TEXTS, options),
     ...numbers(valuesOf(SPEC_NUMBERS, options)),
     ...lists(valuesOf(SPEC_LISTS, options)),
+    ...mapped(valuesOf(SPEC_CHOICE, options), choiceOf),
     filter: {
       ...numbers(valuesOf(FILTER_NUMBERS, options)),
       ...lists(valuesOf(FILTER_TEXTS, options)),
@@ -80,6 +84,12 @@ function lists(values: FlagValues<Flags<string>>): Record<string, string[]> {
 
 function ports(values: FlagValues<Flags<string>>): Record<string, number[]> {
   return mapped(values, (text, name) => text.split(',').map((part) => numberOf(part, name)));
+}
+
+function choiceOf(text: string, name: string): Record<string, number> {
+  return text.endsWith('%')
+    ? { percent: numberOf(text.slice(0, -1), name) }
+    : { count: numberOf(text, name) };
 }
 
 function numbers(values: FlagValues<Flags<string>>): Record<string, number> {

@@ -519,7 +519,7 @@ export interface paths {
         put?: never;
         /**
          * Start a trace session
-         * @description Begins on every agent that the selector matches, and on those that join while it is open. It ends by itself after `durationSeconds`. With `dryRun` nothing begins, and the answer (200) names the agents that would be matched.
+         * @description Begins on every agent that the selector matches, and on those that join while it is open; with `targets` on some of those that match when it is created. It ends by itself after `durationSeconds`. With `dryRun` nothing begins, and the answer (200) names the agents that would be matched.
          */
         post: operations["traceSession_create"];
         delete?: never;
@@ -2153,6 +2153,7 @@ export interface components {
              * @example env=prod,role in (web,api),!canary
              */
             selector?: string;
+            targets?: components["schemas"]["TargetChoice"];
             /**
              * @description `tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener`: listening TCP sockets, their queues and what they refused.
              * @example [
@@ -2179,6 +2180,23 @@ export interface components {
              */
             maxRecordsPerAgent?: number;
         };
+        /**
+         * @description Canaries: run it on some of the agents that match. They are chosen once, when the session is created, the same ones for the same selector as long as the same agents match; `dryRun` names them. Agents that join or match later do not get the session then. Null: on all that match, those too that join while it is open.
+         * @default null
+         */
+        TargetChoice: ({
+            /**
+             * @description Of the agents that match, rounded up; above 0, at most 100.
+             * @example 10
+             */
+            percent: number;
+        } | {
+            /**
+             * @description So many of the agents that match, or all if they are fewer.
+             * @example 3
+             */
+            count: number;
+        }) | null;
         /** @description Fields are ANDed, values within one list ORed; an empty list matches all. A field acts on the probes that its description begins with; one that acts on none of the session’s probes is refused. */
         SessionFilterInput: {
             /**
@@ -2332,6 +2350,7 @@ export interface components {
              * @example env=prod,role in (web,api),!canary
              */
             selector: string;
+            targets: components["schemas"]["TargetChoice"];
             /**
              * @description `tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener`: listening TCP sockets, their queues and what they refused.
              * @example [
@@ -2463,7 +2482,7 @@ export interface components {
         };
         /** @description How many agents are how far with it. */
         TargetCounts: {
-            /** @description Agents that the selector has matched: the sum of the others. */
+            /** @description Agents that got the session: the sum of the others. */
             matched: number;
             /** @description Online, and not running it yet. */
             pending: number;
@@ -2485,7 +2504,7 @@ export interface components {
             spec: components["schemas"]["TraceSessionSpec"];
             /** @description How many agents it would run on. */
             targets: {
-                /** @description Agents that the selector matches. */
+                /** @description Agents that would get it. */
                 matched: number;
                 /** @description Of those, connected. */
                 online: number;
@@ -2547,7 +2566,7 @@ export interface components {
              *     ]
              */
             hooks: string[];
-            /** @description Why it failed; null if it did not. */
+            /** @description Why it failed, what of it cannot be measured while the rest runs, or why it is cut short on this host; null if there is nothing to say. */
             error: string | null;
             /** @description Records handed over, of all probes. */
             recordCount: number;
@@ -2799,6 +2818,7 @@ export interface components {
              * @example env=prod,role in (web,api),!canary
              */
             selector: string;
+            targets: components["schemas"]["TargetChoice"];
             /**
              * @description `tcp_handshake`: TCP handshakes, both sides. `dns`: DNS queries, by packets. `name_lookup`: what applications waited for in getaddrinfo(). `listener`: listening TCP sockets, their queues and what they refused.
              * @example [
@@ -6089,7 +6109,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            /** @description As many sessions are open as SYNSCOPE_MAX_OPEN_SESSIONS allows. The token has used up its requests per minute, or its address has sent too many that do not work. */
             429: {
                 headers: {
                     /** @description Seconds until a request is allowed again. */

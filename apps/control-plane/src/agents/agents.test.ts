@@ -1,4 +1,4 @@
-import { FakeAgent } from '@synscope/testing';
+import { enrolFakeAgent, FakeAgent } from '@synscope/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type TestFleet, testFleet } from '../testing/fleet.js';
 import { batchOf } from '../testing/handshake-batch.js';
@@ -73,7 +73,23 @@ describe('agents', () => {
     expect(body.labels).toEqual({ env: 'prod', rack: '7' });
   });
 
+  it('have the labels of PATCH over those of the join token over their own', async () => {
+    const joinToken = await fleet.joinToken({ labels: { a: 'token', b: 'token' } });
+    const identity = await enrolFakeAgent({
+      address: fleet.address,
+      joinToken,
+      labels: { a: 'own', b: 'own', c: 'own' },
+    });
+    const labels = async () => (await application.call('GET', `/agents/${identity.agentId}`)).body.labels;
+    expect(await labels()).toEqual({ a: 'token', b: 'token', c: 'own' });
+    await application.call('PATCH', `/agents/${identity.agentId}`, { body: { labels: { a: 'patch' } } });
+    await fleet.connect(identity, { hello: { labels: { a: 'later', b: 'later', c: 'later' } } });
+    expect(await labels()).toEqual({ a: 'patch', b: 'token', c: 'later' });
+  });
+
   it.each([
+    ['PATCH', '/agents/ID', { labels: { 'synscope.io/role': 'x' } }, 400],
+    ['POST', '/join-tokens', { name: 'x', labels: { 'synscope.io/role': 'x' } }, 400],
     ['PATCH', '/agents/ID', { labels: { 'not a key': 'x' } }, 400],
     ['PATCH', '/agents/ID', { labels: { env: 'not a value' } }, 400],
     ['PATCH', '/agents/ID', { hostname: 'x' }, 400],

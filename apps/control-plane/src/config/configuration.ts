@@ -51,6 +51,13 @@ export class Configuration {
   })
   readonly agentLeaseSeconds!: number;
 
+  @Variable('SYNSCOPE_MAX_OPEN_SESSIONS', z.coerce.number().int().min(1).max(1_000_000), {
+    default: '1000',
+    description:
+      'Trace sessions that may be open at the same time, on all replicas together; one more is answered 429. Each agent runs 64 of them at most, whatever this says.',
+  })
+  readonly maxOpenSessions!: number;
+
   @Variable(
     'SYNSCOPE_DATA_DIR',
     z.string().transform((path) => resolve(path)),

@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   uri_too_long: { status: 414, title: 'The address is too long' },
   unsupported_media_type: { status: 415, title: 'The request body has an unsupported format' },
   rate_limited: { status: 429, title: 'Too many requests' },
+  too_many_sessions: { status: 429, title: 'As many sessions are open as may be' },
   event_streams_taken: {
     status: 429,
     title: 'This control plane serves as many streams of live results as it may',

@@ -8,6 +8,7 @@ import { SessionTargets } from '../trace-sessions/session-targets.js';
 import { AgentCopies, refusal } from './agent-copies.js';
 import type { AgentStream } from './agent-stream.js';
 import type { Greeting } from './hello.js';
+import { UnaskedSessions } from './unasked-sessions.js';
 
 /** Agents come and go: what that changes in the database. */
 @Injectable()
@@ -21,6 +22,7 @@ export class AgentArrivals {
     private readonly copies: AgentCopies,
     private readonly targets: SessionTargets,
     private readonly changes: ChangeFeed,
+    private readonly unasked: UnaskedSessions,
   ) {}
 
   /**
@@ -45,7 +47,8 @@ export class AgentArrivals {
         return result;
       }
       const { labels, newBoot } = result;
-      await this.targets.agentArrived(manager, { agentId, labels, newBoot, held });
+      const unasked = await this.targets.agentArrived(manager, { agentId, labels, newBoot, held });
+      this.unasked.reported(agentId, unasked);
       await this.changes.announce(manager, [{ kind: 'agent', id: agentId }]);
       return result;
     });

@@ -13,6 +13,7 @@ import type { AgentStream } from './agent-stream.js';
 import { CertificateRenewal } from './certificate-renewal.js';
 import type { Greeting, ReadHeartbeat } from './hello.js';
 import { SignsOfLife } from './signs-of-life.js';
+import { UnaskedSessions } from './unasked-sessions.js';
 
 /** Between two attempts while the database is away. Milliseconds. */
 const RETRY_INTERVAL_MS = 500;
@@ -26,6 +27,7 @@ export class AgentReports {
     private readonly signs: SignsOfLife,
     private readonly clock: FleetClock,
     private readonly copies: AgentCopies,
+    private readonly unasked: UnaskedSessions,
   ) {}
 
   /** What the agent is answered. */
@@ -52,8 +54,13 @@ export class AgentReports {
     );
   }
 
-  report(stream: AgentStream, status: ReportedStatus): Promise<void> {
-    return untilDatabaseAnswers(stream, () => this.targets.statusesReported(stream.agentId, [status]));
+  /** False if the agent runs what nobody asked it for. */
+  async report(stream: AgentStream, status: ReportedStatus): Promise<boolean> {
+    const unasked = await untilDatabaseAnswers(stream, () =>
+      this.targets.statusesReported(stream.agentId, [status]),
+    );
+    this.unasked.reported(stream.agentId, unasked);
+    return unasked.length === 0;
   }
 
   renew(stream: AgentStream, signingRequest: Uint8Array): Promise<Certificate> {

@@ -126,7 +126,12 @@ export class AgentStream {
     if (this.state.kind !== 'active' || this.state.desired === null || nowMs - this.lastSentAtMs < intervalMs)
       return;
     // An agent that does not read what it got needs no more of it.
-    if (this.call.writableNeedDrain) return;
+    if (!this.call.writableNeedDrain) this.repeatDesired();
+  }
+
+  /** What is not listed is to be ended. */
+  private repeatDesired(): void {
+    if (this.state.kind !== 'active' || this.state.desired === null) return;
     const { revision, sessions } = this.state.desired;
     this.send({ case: 'desiredSessions', value: { revision, sessions: [...sessions] } });
   }
@@ -202,7 +207,8 @@ export class AgentStream {
         const status = readStatus('session_status', message.value);
         // The records that came before the word that all is done are stored before it counts.
         if (status.state === 'done' || status.state === 'failed') await Promise.all(this.unacked);
-        return this.duties.reports.report(this, status);
+        if (!(await this.duties.reports.report(this, status))) this.repeatDesired();
+        return;
       }
       case 'batch':
         return this.takeBatch(greeting.arrival.bootId, message.value);

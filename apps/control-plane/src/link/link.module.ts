@@ -19,6 +19,7 @@ import { LinkUpkeep } from './link-upkeep.js';
 import { SignsOfLife } from './signs-of-life.js';
 import { StreamOwnership } from './stream-ownership.js';
 import { StreamRegistry } from './stream-registry.js';
+import { UnaskedSessions } from './unasked-sessions.js';
 
 @Module({
   imports: [
@@ -44,6 +45,7 @@ import { StreamRegistry } from './stream-registry.js';
     LinkUpkeep,
     SignsOfLife,
     StreamRegistry,
+    UnaskedSessions,
   ],
 })
 export class LinkModule {}

@@ -1,8 +1,9 @@
 import { status } from '@grpc/grpc-js';
+import { Logger } from '@nestjs/common';
 import { SessionState } from '@synscope/protocol';
 import { createKey, FakeAgent, type FakeIdentity, identityFrom } from '@synscope/testing';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { dnsQueryRecord } from '../testing/dns-query-record.js';
 import { eventually } from '../testing/eventually.js';
 import { type TestFleet, testFleet } from '../testing/fleet.js';
@@ -300,11 +301,27 @@ describe('the link', () => {
     expect(agent.running.has(body.id)).toBe(true);
   });
 
-  it('ignores what an agent says about a session that is none of its own', async () => {
+  it('tells an agent to end a session that nobody asked it for, counts each report of it and logs it once', async () => {
+    const reports = async () => {
+      const { text } = await application.call('GET', '/metrics');
+      return Number(/^synscope_unasked_session_reports_total (\d+)$/m.exec(text)?.[1]);
+    };
+    const warn = vi.spyOn(Logger.prototype, 'warn');
+    const before = await reports();
     const agent = await fleet.agent();
-    agent.report('019a8f00-0000-7000-8000-000000000001', SessionState.RUNNING);
+    const { revision } = await agent.desired.next();
+    const sessionId = '019a8f00-0000-7000-8000-000000000001';
+    for (let report = 0; report < 2; report++) {
+      agent.report(sessionId, SessionState.RUNNING);
+      expect(await agent.desired.next()).toMatchObject({ revision, sessions: [] });
+    }
+    // An end that nobody waits for is none of that.
+    agent.report(sessionId, SessionState.DONE);
     agent.batch(batchOf(1, []));
     expect(await agent.acks.next()).toBe(1n);
+    expect(await reports()).toBe(before + 2);
+    expect(warn.mock.calls.filter(([text]) => String(text).includes(sessionId))).toHaveLength(1);
+    warn.mockRestore();
   });
 });
 

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { FakeAgent } from '@synscope/testing';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testFleet } from '../testing/fleet.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
@@ -34,6 +35,15 @@ describe('two control planes on one database', () => {
   it('cut the stream of an agent that was revoked at the other', async () => {
     const agent = await agentThere({ test: 'revoked' });
     await here.call('DELETE', `/agents/${agent.agentId}`);
+    expect(await agent.ended).toMatchObject({ code: status.PERMISSION_DENIED });
+  });
+
+  it('cut it also when the hint got lost', async () => {
+    const agent = await agentThere({ test: 'lost-hint' });
+    const database = new pg.Client({ connectionString: here.databaseUrl });
+    await database.connect();
+    await database.query('UPDATE agent SET revoked_at = now() WHERE id = $1', [agent.agentId]);
+    await database.end();
     expect(await agent.ended).toMatchObject({ code: status.PERMISSION_DENIED });
   });
 

@@ -37,7 +37,8 @@ export interface StreamDuties {
     alive(stream: AgentStream, heartbeat: ReadHeartbeat, isFirst: boolean): HeartbeatAnswer;
     /** Settles which of two processes keeps the agent's identity. Whether that of this stream does. */
     settle(stream: AgentStream, greeting: Greeting, rivalBootId: string): Promise<boolean>;
-    report(stream: AgentStream, status: ReportedStatus): Promise<void>;
+    /** False if the agent runs what nobody asked it for. */
+    report(stream: AgentStream, status: ReportedStatus): Promise<boolean>;
     renew(stream: AgentStream, signingRequest: Uint8Array): Promise<Certificate>;
   };
   readonly batches: BatchSink;

@@ -2,12 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import type { Actor } from '../access/actor.js';
+import { Configuration } from '../config/configuration.js';
 import { notFound } from '../errors/api-error.js';
 import { SessionChangeRecorder } from './session-change-recorder.js';
 import { SessionEnd } from './session-end.js';
 import type { CheckedSpec } from './session-spec.js';
 import { SessionTargetStore } from './session-target.store.js';
-import { slotsTaken } from './trace-session.errors.js';
+import { slotsTaken, tooManySessions } from './trace-session.errors.js';
 import { TraceSessionStore } from './trace-session.store.js';
 
 /** How many agents without a slot an error names. */
@@ -28,6 +29,7 @@ export class SessionStarter {
     private readonly targets: SessionTargetStore,
     private readonly record: SessionChangeRecorder,
     private readonly ended: SessionEnd,
+    private readonly limits: Configuration,
   ) {}
 
   /** The new session's id. */
@@ -42,13 +44,15 @@ export class SessionStarter {
   /** The same as part of a transaction; `started` follows its commit. */
   async startWithin(
     manager: EntityManager,
-    { name, spec, selector, insteadOf }: SessionStart,
+    { name, insteadOf, ...checked }: SessionStart,
     actor: Actor,
   ): Promise<string> {
     // Targets before the matching, the order in which whoever brings an agent in line with the sessions locks the two.
     for (const earlier of insteadOf) await this.stopWithin(manager, earlier, actor);
     await this.targets.lockMatching(manager, 'session');
-    const full = await this.targets.withoutSlot(manager, selector);
+    const { spec } = checked;
+    await this.checkRoom(manager);
+    const full = await this.targets.withoutSlot(manager, checked);
     if (full.length > 0) {
       throw slotsTaken(
         full.slice(0, MAX_NAMED_AGENTS).map((agent) => agent.hostname),
@@ -58,7 +62,7 @@ export class SessionStarter {
     const id = uuidv7();
     const createdBy = actor.kind === 'token' ? actor.tokenId : null;
     await this.sessions.insert(manager, { id, name, spec, createdBy });
-    const matched = await this.targets.insertMatching(manager, id, selector);
+    const matched = await this.targets.insertChosen(manager, id, checked);
     await this.record.changed(manager, actor, {
       id,
       action: 'trace_session.create',
@@ -66,6 +70,12 @@ export class SessionStarter {
       detail: { matched },
     });
     return id;
+  }
+
+  /** Creations exclude each other, so that the limit holds exactly. */
+  private async checkRoom(manager: EntityManager): Promise<void> {
+    const { maxOpenSessions } = this.limits;
+    if ((await this.sessions.openCount(manager)) >= maxOpenSessions) throw tooManySessions(maxOpenSessions);
   }
 
   /** After the commit: its end is looked at in time. */

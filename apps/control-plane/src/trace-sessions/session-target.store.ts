@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { TraceSessionSpec } from '@synscope/api-contract';
-import type { Selector } from '@synscope/selector';
 import { DataSource, type EntityManager } from 'typeorm';
-import { labelCondition } from '../database/label-condition.js';
+import { chosenAgents } from './chosen-agents.js';
+import type { CheckedSpec } from './session-spec.js';
 import { readStoredSpec } from './stored-spec.js';
 import { SESSION_SLOTS } from './trace-session.errors.js';
 
@@ -31,6 +31,8 @@ export interface ProbeRecordCount {
 export interface OpenSessionForAgent {
   readonly sessionId: string;
   readonly selector: string;
+  /** Its agents were chosen when it was created. */
+  readonly closed: boolean;
   readonly target: { readonly desired: 'running' | 'ended'; readonly ended: boolean } | null;
 }
 
@@ -70,29 +72,28 @@ export class SessionTargetStore {
     );
   }
 
-  /** Makes a target of every agent that matches. How many they are. */
-  async insertMatching(manager: EntityManager, sessionId: string, selector: Selector): Promise<number> {
-    const condition = labelCondition(selector, 'labels', 2);
+  /** Makes a target of every agent that it is meant for. How many they are. */
+  async insertChosen(manager: EntityManager, sessionId: string, checked: CheckedSpec): Promise<number> {
+    const chosen = chosenAgents(checked, 2);
     const rows: unknown[] = await manager.query(
       `INSERT INTO session_target (session_id, agent_id)
-       SELECT $1, id FROM agent WHERE revoked_at IS NULL AND ${condition.sql} RETURNING agent_id`,
-      [sessionId, ...condition.parameters],
+       SELECT $1, chosen.id FROM (${chosen.sql}) AS chosen RETURNING agent_id`,
+      [sessionId, ...chosen.parameters],
     );
     return rows.length;
   }
 
-  /** Agents that match and hold as many sessions as they can. */
+  /** Agents that it is meant for and that hold as many sessions as they can. */
   async withoutSlot(
     manager: EntityManager,
-    selector: Selector,
+    checked: CheckedSpec,
   ): Promise<readonly { readonly hostname: string }[]> {
-    const condition = labelCondition(selector, 'agent.labels', 2);
+    const chosen = chosenAgents(checked, 2);
     return manager.query(
-      `SELECT agent.hostname FROM agent
+      `SELECT agent.hostname FROM agent JOIN (${chosen.sql}) AS chosen ON chosen.id = agent.id
          JOIN session_target held ON held.agent_id = agent.id AND held.ended_at IS NULL AND held.desired = 'running'
-        WHERE agent.revoked_at IS NULL AND ${condition.sql}
         GROUP BY agent.id HAVING count(*) >= $1 ORDER BY agent.hostname`,
-      [SESSION_SLOTS, ...condition.parameters],
+      [SESSION_SLOTS, ...chosen.parameters],
     );
   }
 
@@ -100,17 +101,19 @@ export class SessionTargetStore {
     const rows: {
       sessionId: string;
       selector: string;
+      closed: boolean;
       desired: 'running' | 'ended' | null;
       ended: boolean;
     }[] = await manager.query(
-      `SELECT s.id AS "sessionId", s.selector, t.desired, t.ended_at IS NOT NULL AS ended
+      `SELECT s.id AS "sessionId", s.selector, coalesce(s.spec->'targets', 'null') <> 'null' AS closed, t.desired, t.ended_at IS NOT NULL AS ended
            FROM trace_session s LEFT JOIN session_target t ON t.session_id = s.id AND t.agent_id = $1
           WHERE s.ended_at IS NULL ORDER BY s.created_at, s.id`,
       [agentId],
     );
-    return rows.map(({ sessionId, selector, desired, ended }) => ({
+    return rows.map(({ sessionId, selector, closed, desired, ended }) => ({
       sessionId,
       selector,
+      closed,
       target: desired === null ? null : { desired, ended },
     }));
   }

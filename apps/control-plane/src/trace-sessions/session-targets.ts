@@ -35,11 +35,11 @@ export class SessionTargets {
     private readonly changes: ChangeFeed,
   ) {}
 
-  /** Brings the rows in line with what the agent holds, and matches it with sessions that began without it. */
+  /** Brings the rows in line with what the agent holds, and matches it with sessions that began without it. Those that it runs and nobody asked it for. */
   async agentArrived(
     manager: EntityManager,
     { agentId, labels, newBoot, held }: ArrivedAgent,
-  ): Promise<void> {
+  ): Promise<readonly string[]> {
     await this.store.lockTargetsOf(manager, agentId);
     if (newBoot) await this.store.beginBoot(manager, agentId);
     const outcomes = await this.store.applyStatuses(manager, agentId, held);
@@ -50,6 +50,7 @@ export class SessionTargets {
     );
     await this.announce(manager, [...outcomes.map((outcome) => outcome.sessionId), ...absent]);
     await this.labelsChanged(manager, agentId, labels);
+    return unasked(held, outcomes);
   }
 
   /** Sessions that match the labels now begin on the agent; those that no longer do end there. */
@@ -57,10 +58,13 @@ export class SessionTargets {
     await this.store.lockTargetsOf(manager, agentId);
     await this.store.lockMatching(manager, 'agent');
     const changed: string[] = [];
-    for (const { sessionId, selector, target } of await this.store.openSessionsFor(manager, agentId)) {
+    for (const { sessionId, selector, closed, target } of await this.store.openSessionsFor(
+      manager,
+      agentId,
+    )) {
       const matched = matches(parseSelector(selector), labels);
       if (target === null) {
-        if (!matched) continue;
+        if (!matched || closed) continue;
         await this.store.join(manager, agentId, sessionId);
       } else {
         const desired = matched ? 'running' : 'ended';
@@ -77,12 +81,13 @@ export class SessionTargets {
     await this.announce(manager, await this.store.failAll(manager, agentId, 'the agent was revoked'));
   }
 
-  /** Takes in what the agent says about its sessions. */
-  async statusesReported(agentId: string, statuses: readonly ReportedStatus[]): Promise<void> {
+  /** Takes in what the agent says about its sessions. Those that it runs and nobody asked it for. */
+  async statusesReported(agentId: string, statuses: readonly ReportedStatus[]): Promise<readonly string[]> {
     const outcomes = await this.database.transaction((manager) =>
       this.store.applyStatuses(manager, agentId, statuses),
     );
     this.progress.touch(outcomes.filter((outcome) => outcome.changed).map((outcome) => outcome.sessionId));
+    return unasked(statuses, outcomes);
   }
 
   /** What each of these agents should be running now. */
@@ -113,4 +118,15 @@ export class SessionTargets {
       sessionIds.map((id) => ({ kind: 'session', id })),
     );
   }
+}
+
+/** Sessions that are running by these statuses, and are none of the agent's. */
+function unasked(
+  statuses: readonly ReportedStatus[],
+  outcomes: readonly { readonly sessionId: string }[],
+): readonly string[] {
+  const known = new Set(outcomes.map(({ sessionId }) => sessionId));
+  return statuses
+    .filter(({ sessionId, state }) => (state === 'pending' || state === 'running') && !known.has(sessionId))
+    .map(({ sessionId }) => sessionId);
 }

@@ -43,10 +43,11 @@ export class TraceSessionController {
   @Endpoint({
     summary: 'Start a trace session',
     description:
-      'Begins on every agent that the selector matches, and on those that join while it is open. It ends by itself after `durationSeconds`. With `dryRun` nothing begins, and the answer (200) names the agents that would be matched.',
+      'Begins on every agent that the selector matches, and on those that join while it is open; with `targets` on some of those that match when it is created. It ends by itself after `durationSeconds`. With `dryRun` nothing begins, and the answer (200) names the agents that would be matched.',
     response: traceSessionCreationSchema,
     status: 201,
     errors: {
+      429: 'As many sessions are open as SYNSCOPE_MAX_OPEN_SESSIONS allows.',
       409: 'An agent that matches runs as many sessions as it can; or the Idempotency-Key was used for another request.',
     },
   })

@@ -7,6 +7,13 @@ export function invalidSelector(message: string): ApiError {
   return invalidField('selector', message);
 }
 
+export function tooManySessions(limit: number): ApiError {
+  return new ApiError(
+    'too_many_sessions',
+    `${limit} sessions are open, as many as SYNSCOPE_MAX_OPEN_SESSIONS allows. Stop one that is no longer needed (GET /api/v1/trace-sessions?state=pending,running), give sessions a shorter durationSeconds, or raise the limit`,
+  );
+}
+
 export function slotsTaken(hostnames: readonly string[], agents: number): ApiError {
   const more = agents > hostnames.length ? ` and ${agents - hostnames.length} more` : '';
   return new ApiError(

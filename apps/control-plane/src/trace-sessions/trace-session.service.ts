@@ -32,11 +32,11 @@ export class TraceSessionService {
   }
 
   async dryRun(request: TraceSessionCreate): Promise<TraceSessionDryRun> {
-    const { spec, selector } = checkSpec(request);
-    const { matched, online, agents } = await this.store.matching(selector, MAX_DRY_RUN_AGENTS);
+    const checked = checkSpec(request);
+    const { matched, online, agents } = await this.store.matching(checked, MAX_DRY_RUN_AGENTS);
     return {
       dryRun: true,
-      spec,
+      spec: checked.spec,
       targets: { matched, online, offline: matched - online },
       agents: agents.map((agent) => ({
         agentId: agent.agentId,

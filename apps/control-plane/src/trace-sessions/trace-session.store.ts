@@ -8,13 +8,13 @@ import {
   type TraceSession,
   type TraceSessionSpec,
 } from '@synscope/api-contract';
-import type { Selector } from '@synscope/selector';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AgentLiveness } from '../agent-liveness/agent-liveness.js';
-import { labelCondition } from '../database/label-condition.js';
 import { LossSummaryStore } from '../loss-summaries/loss-summary.store.js';
+import { chosenAgents } from './chosen-agents.js';
 import { hasEnded } from './next-state.js';
 import { recordCountsSql, toRecordCounts } from './record-counts.js';
+import type { CheckedSpec } from './session-spec.js';
 import { readStoredSpec } from './stored-spec.js';
 
 export interface NewSession {
@@ -74,6 +74,13 @@ export class TraceSessionStore {
     );
   }
 
+  async openCount(manager: EntityManager): Promise<number> {
+    const rows: { readonly open: number }[] = await manager.query(
+      'SELECT count(*)::int AS open FROM trace_session WHERE ended_at IS NULL',
+    );
+    return rows[0]?.open ?? 0;
+  }
+
   async find(id: string): Promise<TraceSession | null> {
     const [session] = await this.read('s.id = $2', [id], 1);
     return session ?? null;
@@ -127,23 +134,23 @@ export class TraceSessionStore {
     return before;
   }
 
-  /** Agents that the selector matches, online ones first, and how many there are in all. */
+  /** Agents that a session is meant for, online ones first, and how many there are in all. */
   async matching(
-    selector: Selector,
+    checked: CheckedSpec,
     limit: number,
   ): Promise<{
     readonly matched: number;
     readonly online: number;
     readonly agents: readonly MatchedAgent[];
   }> {
-    const condition = labelCondition(selector, 'labels', 3);
+    const chosen = chosenAgents(checked, 3);
     const rows: (MatchedAgent & { readonly matched: number; readonly onlineCount: number })[] =
       await this.database.query(
         `SELECT *, count(*) OVER ()::int AS matched, (count(*) FILTER (WHERE online) OVER ())::int AS "onlineCount"
          FROM (SELECT id AS "agentId", hostname, labels, ${this.liveness.onlineSql('agent', '$1')} AS online
-                 FROM agent WHERE revoked_at IS NULL AND ${condition.sql}) AS found
+                 FROM agent WHERE id IN (${chosen.sql})) AS found
         ORDER BY online DESC, hostname, "agentId" LIMIT $2`,
-        [this.liveness.offlineAfterSeconds, limit, ...condition.parameters],
+        [this.liveness.offlineAfterSeconds, limit, ...chosen.parameters],
       );
     return { matched: rows[0]?.matched ?? 0, online: rows[0]?.onlineCount ?? 0, agents: rows };
   }
@@ -195,7 +202,7 @@ function toTraceSession(row: SessionRow, loss: Loss): TraceSession {
     id: row.id,
     name: row.name,
     state: row.state,
-    message: row.message ?? messageFor(row.state, targets),
+    message: row.message ?? messageFor(row.state, targets, spec),
     spec,
     createdAt: formatDate(row.createdAt),
     startedAt: row.startedAt && formatDate(row.startedAt),
@@ -207,7 +214,14 @@ function toTraceSession(row: SessionRow, loss: Loss): TraceSession {
   };
 }
 
-function messageFor(state: SessionState, targets: TargetCounts): string | null {
+function messageFor(
+  state: SessionState,
+  targets: TargetCounts,
+  { targets: choice }: TraceSessionSpec,
+): string | null {
+  if (targets.matched === 0 && choice !== null) {
+    return 'No agent matched the selector when the session was created, and with `targets` none gets it later.';
+  }
   if (targets.matched === 0) {
     return hasEnded(state)
       ? 'No agent matched the selector while the session was open.'

@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { SessionState } from '@synscope/protocol';
 import { uuidText } from '@synscope/testing';
+import fc from 'fast-check';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type TestFleet, testFleet } from '../testing/fleet.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
@@ -223,4 +226,143 @@ describe('a trace session is refused', () => {
     expect((await fleet.session({ selector: 'test=slots' }, '?wait=10s')).status).toBe(201);
     expect(agent.running.size).toBe(64);
   });
+});
+
+describe('canaries', () => {
+  const agentIds = (body: { items?: { agentId: string }[]; agents?: { agentId: string }[] }) =>
+    new Set((body.items ?? body.agents ?? []).map(({ agentId }) => agentId));
+  const targetsOf = async (id: string) => agentIds((await get(`/trace-sessions/${id}/targets`)).body);
+
+  it('are the same in a dry run, in the session and in the next one, and stay the only ones', async () => {
+    for (let agent = 0; agent < 6; agent++) await fleet.enrol({ test: 'canary' });
+    const request = { selector: 'test=canary', targets: { percent: 34 } };
+    const dry = await fleet.session(request, '?dryRun=true');
+    expect(dry.body).toMatchObject({
+      spec: { targets: { percent: 34 } },
+      targets: { matched: 3, online: 0, offline: 3 },
+    });
+    const { body: session } = await fleet.session(request);
+    expect(await targetsOf(session.id)).toEqual(agentIds(dry.body));
+    const { body: fewer } = await fleet.session({ ...request, targets: { count: 2 } });
+    const chosen = await targetsOf(fewer.id);
+    expect(chosen.size).toBe(2);
+    const canaries = agentIds(dry.body);
+    expect([...chosen].every((id) => canaries.has(id))).toBe(true);
+
+    const late = await fleet.agent({ test: 'canary' });
+    expect((await late.desired.next()).sessions).toEqual([]);
+    expect((await get(`/trace-sessions/${session.id}`)).body.targets).toMatchObject({ matched: 3 });
+  });
+
+  it.each([
+    [{ percent: 1 }, 1],
+    [{ percent: 100 }, 3],
+    [{ count: 50 }, 3],
+    [null, 3],
+  ])('of %j are %i of 3', async (targets, matched) => {
+    const test = randomUUID();
+    for (let agent = 0; agent < 3; agent++) await fleet.enrol({ test });
+    const { body } = await fleet.session({ selector: `test=${test}`, targets }, '?dryRun=true');
+    expect(body.targets.matched).toBe(matched);
+  });
+
+  it('do not need a slot on the agents that they leave out', async () => {
+    for (let agent = 0; agent < 2; agent++) await fleet.enrol({ test: 'room' });
+    const dry = await fleet.session({ selector: 'test=room', targets: { count: 1 } }, '?dryRun=true');
+    const [chosen] = agentIds(dry.body);
+    const left = (await get('/agents?selector=test=room')).body.items.find(
+      (agent: { id: string }) => agent.id !== chosen,
+    );
+    await application.call('PATCH', `/agents/${left.id}`, { body: { labels: { full: 'yes' } } });
+    await Promise.all(Array.from({ length: 64 }, () => fleet.session({ selector: 'full=yes,test=room' })));
+    expect((await fleet.session({ selector: 'test=room' })).status).toBe(409);
+    expect((await fleet.session({ selector: 'test=room', targets: { count: 1 } })).status).toBe(201);
+  });
+
+  it.each([
+    [{ percent: 0 }],
+    [{ percent: 101 }],
+    [{ count: 0 }],
+    [{ count: 1.5 }],
+    [{ percent: 10, count: 3 }],
+    [{}],
+    ['10%'],
+  ])('are refused as %j', async (targets) => {
+    const refused = await fleet.session({ targets });
+    expect(refused.status).toBe(400);
+    expect(refused.body.errors[0].path).toMatch(/^targets/);
+  });
+
+  it('say that none comes later when the selector matched nobody', async () => {
+    const { body } = await fleet.session({ selector: 'test=none-at-all', targets: { count: 1 } });
+    expect(body.message).toContain('No agent matched the selector when the session was created');
+  });
+});
+
+describe('the counts of targets', () => {
+  it('add up, whatever agents have said and wherever they are', async () => {
+    const database = new pg.Client({ connectionString: application.databaseUrl });
+    await database.connect();
+    try {
+      const identities = await Promise.all(Array.from({ length: 8 }, () => fleet.enrol({ test: 'sum' })));
+      const target = fc.record({
+        observed: fc.constantFrom('pending', 'running', 'done', 'failed'),
+        desired: fc.constantFrom('running', 'ended'),
+        online: fc.boolean(),
+      });
+      await fc.assert(
+        fc.asyncProperty(fc.array(target, { maxLength: 8 }), async (rows) => {
+          const { body } = await fleet.session({ selector: 'test=nobody-of-the-sum' });
+          // One that has ended is left alone: nothing moves its targets while they are counted.
+          await application.call('POST', `/trace-sessions/${body.id}/stop`);
+          const expected = { matched: rows.length, pending: 0, running: 0, done: 0, failed: 0, offline: 0 };
+          for (const [index, { observed, desired, online }] of rows.entries()) {
+            const open = observed === 'pending' || observed === 'running';
+            expected[open && !online ? 'offline' : observed]++;
+            const { agentId } = identities[index] ?? expect.fail('enrolled');
+            await database.query(
+              'UPDATE agent SET last_seen_at = now(), link_id = CASE WHEN $2 THEN gen_random_uuid() END WHERE id = $1',
+              [agentId, online],
+            );
+            await database.query(
+              `INSERT INTO session_target (session_id, agent_id, desired, observed, ended_at)
+               VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN NULL ELSE now() END)`,
+              [body.id, agentId, desired, observed, open],
+            );
+          }
+          const { targets } = (await get(`/trace-sessions/${body.id}`)).body;
+          expect(targets).toEqual(expected);
+          const listed = (await get(`/trace-sessions/${body.id}/targets`)).body.items;
+          const byState = Map.groupBy(listed as { state: string }[], ({ state }) => state);
+          const { matched, ...states } = expected;
+          for (const [state, count] of Object.entries(states)) {
+            expect(byState.get(state)?.length ?? 0).toBe(count);
+          }
+          expect(listed).toHaveLength(matched);
+        }),
+        { numRuns: 20 },
+      );
+    } finally {
+      await database.end();
+    }
+  });
+});
+
+it('refuses one session more than may be open, and takes it when another has ended', async () => {
+  const limited = await startTestApplication({ SYNSCOPE_MAX_OPEN_SESSIONS: '2' });
+  try {
+    const start = () => testFleet(limited).session({ selector: 'test=nobody' });
+    const statuses = await Promise.all([start(), start(), start(), start()]);
+    expect(statuses.map(({ status }) => status).sort()).toEqual([201, 201, 429, 429]);
+    const refused = statuses.find(({ status }) => status === 429);
+    expect(refused?.body).toMatchObject({
+      code: 'too_many_sessions',
+      detail: expect.stringContaining('SYNSCOPE_MAX_OPEN_SESSIONS'),
+    });
+    const { id } = statuses.find(({ status }) => status === 201)?.body ?? {};
+    await limited.call('POST', `/trace-sessions/${id}/stop`);
+    expect((await start()).status).toBe(201);
+  } finally {
+    await limited.close();
+  }
 });

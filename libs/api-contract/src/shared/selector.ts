@@ -6,6 +6,8 @@ export const selectorTextSchema = z.string().max(2_000).meta({
   example: 'env=prod,role in (web,api),!canary',
 });
 
+const RESERVED_LABEL_PREFIX = 'synscope.io/';
+
 // The rules of Kubernetes label keys and values, which the selector grammar takes for granted.
 const LABEL_NAME = '[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?';
 const LABEL_PREFIX = '(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?';
@@ -15,6 +17,10 @@ export const labelKeySchema = z
   .regex(
     new RegExp(`^${LABEL_PREFIX}${LABEL_NAME}$`),
     'expected a label key: at most 63 letters, digits, . _ - starting and ending with a letter or digit',
+  )
+  .refine(
+    (key) => !key.startsWith(RESERVED_LABEL_PREFIX),
+    `labels below ${RESERVED_LABEL_PREFIX} are reserved for the control plane: choose another key`,
   );
 export const labelValueSchema = z
   .string()
