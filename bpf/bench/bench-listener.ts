@@ -71,13 +71,13 @@ const perRoundtrip = await programsCost(listeners, roundtrips);
 const nothing = await emptyProgramsCost('packets', roundtrips);
 
 printReport([
-  { figure: 'connections, ratio to bare', measured: ofConnections.listener, limit: '≥ 0.95' },
+  { figure: 'connections, ratio to bare', measured: ofConnections.listener, limit: '' },
   { figure: '  empty programs instead', measured: ofConnections.empty, limit: '' },
   { figure: 'round trips, ratio to bare', measured: ofRoundtrips.listener, limit: '' },
   { figure: '  empty programs instead', measured: ofRoundtrips.empty, limit: '' },
   { figure: 'transfers of 32 KiB, ratio to bare', measured: ofBulk.listener, limit: '' },
   { figure: '  empty programs instead', measured: ofBulk.empty, limit: '' },
-  { figure: 'BPF time per connection (µs)', measured: perConnection.microseconds, limit: '≤ 1.0' },
+  { figure: 'BPF time per connection (µs)', measured: perConnection.microseconds, limit: '' },
   { figure: '  runs per connection', measured: perConnection.runs, limit: '' },
   {
     figure: '  µs for as many runs of an empty program',
