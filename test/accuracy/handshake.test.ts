@@ -7,6 +7,7 @@ import type { Api } from '../stack/api.js';
 import { allHandshakes, stopSession } from '../stack/sessions.js';
 import { Stack } from '../stack/stack.js';
 import { until } from '../stack/until.js';
+import { compareBothEnds, detailsOf } from './handshake/both-ends.js';
 import { accuracyCases } from './handshake/cases.js';
 import { compare } from './handshake/compare.js';
 import {
@@ -16,7 +17,7 @@ import {
   runExperiment,
   runLossyExperiment,
 } from './handshake/experiment.js';
-import { formatDocument, formatTable, type Row } from './handshake/report.js';
+import { formatBothEnds, formatDocument, formatTable, type Row } from './handshake/report.js';
 
 const families: readonly Family[] = ['ipv4', 'ipv6'];
 const combinations = accuracyCases.flatMap((testCase) => families.map((family) => ({ testCase, family })));
@@ -66,7 +67,7 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
   }
 
   test.concurrent.for(combinations)(
-    '$testCase.name over $family: both sides report what happened, within 1 ms or 1 %',
+    '$testCase.name over $family: both sides report what happened, alone and together, within 1 ms or 1 %',
     { timeout: 60_000 },
     async ({ testCase, family }, { expect }) => {
       const index = combinations.findIndex((other) => other.testCase === testCase && other.family === family);
@@ -75,10 +76,11 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
       const expected = truths.length * (testCase.server === null ? 1 : 2);
       const records = await recordsOf(experiment, expected);
       const comparison = compare(testCase, experiment, records);
+      const bothEnds = compareBothEnds(testCase, experiment, await detailsOf(api, records));
       experiments.push(experiment);
       expectedRecords += expected;
-      rows.set(`${testCase.name} ${family}`, { testCase, family, comparison });
-      expect(comparison.problems).toEqual([]);
+      rows.set(`${testCase.name} ${family}`, { testCase, family, comparison, bothEnds });
+      expect([...comparison.problems, ...bothEnds.problems]).toEqual([]);
     },
   );
 
@@ -109,6 +111,13 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
           .map(({ client, synAcks }) => `${client.port}: ${synAcks - 1} SYN-ACKs again`)
           .sort(),
       );
+      const peers = (await detailsOf(api, records)).map(({ id, peer }) => [
+        id,
+        peer?.match,
+        peer?.handshakeId,
+      ]);
+      expect(peers.filter(([, match]) => match !== 'exact')).toEqual([]);
+      expect(new Set(peers.map(([, , peer]) => peer))).toEqual(new Set(peers.map(([id]) => id)));
       expect(experiment.witnessed.a.some(({ syns }) => syns > 1)).toBe(true);
       expect(experiment.witnessed.b.some(({ synAcks }) => synAcks > 1)).toBe(true);
     },
@@ -138,6 +147,7 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
       ({ testCase, family }) => rows.get(`${testCase.name} ${family}`) ?? [],
     );
     console.log(formatTable(inOrder));
+    console.log(formatBothEnds(inOrder));
     if (process.env['SYNSCOPE_WRITE_REPORT'] === '1') {
       expect(inOrder).toHaveLength(combinations.length);
       await writeFile(

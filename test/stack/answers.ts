@@ -26,6 +26,37 @@ export interface Handshake {
   readonly netns: number | null;
 }
 
+export interface BreakdownPart {
+  readonly us: number | null;
+  readonly derivedFrom: string;
+}
+
+export interface Stage {
+  readonly us: number;
+  readonly uncertaintyUs: number;
+}
+
+export interface HandshakeDetail extends Handshake {
+  readonly peer: {
+    readonly handshakeId: string;
+    readonly agentId: string;
+    readonly hostname: string | null;
+    readonly match: 'exact' | 'probable';
+  } | null;
+  readonly breakdown: {
+    readonly networkRoundTrip: BreakdownPart;
+    readonly lostSynWait: BreakdownPart;
+    readonly lostSynAckWait: BreakdownPart;
+    readonly serverQueue: BreakdownPart;
+    readonly acceptWait: BreakdownPart;
+  } | null;
+  readonly stages: {
+    readonly synSentToSynRecv: Stage | null;
+    readonly synRecvToEstablished: Stage | null;
+    readonly derivedFrom: string;
+  } | null;
+}
+
 export interface DnsQuery {
   readonly id: string;
   readonly observedAt: string;

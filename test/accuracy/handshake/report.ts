@@ -1,6 +1,7 @@
 import { cpus, release } from 'node:os';
 import type { Family } from '../../lab/lab.js';
 import { milliseconds, table, times, worstErrorUs } from '../table.js';
+import { type BothEndsComparison, partNames, stageNames } from './both-ends.js';
 import type { AccuracyCase } from './cases.js';
 import type { Comparison } from './compare.js';
 import { connectionsPerCase, lossyConnections, oneWayDelayUs } from './experiment.js';
@@ -9,6 +10,7 @@ export interface Row {
   readonly testCase: AccuracyCase;
   readonly family: Family;
   readonly comparison: Comparison;
+  readonly bothEnds: BothEndsComparison;
 }
 
 function counts(values: readonly number[]): string {
@@ -49,6 +51,32 @@ export function formatTable(rows: readonly Row[]): string {
   return table(header, rows.map(cells));
 }
 
+const bothEndsHeader = [
+  'case',
+  'family',
+  'network round trip',
+  'lost SYN',
+  'lost SYN-ACK',
+  'server queue',
+  'accept wait',
+  'SYN_SENT → SYN_RECV',
+  'SYN_RECV → ESTABLISHED',
+];
+
+/** What both ends tell together, of the cases in which there are both. */
+export function formatBothEnds(rows: readonly Row[]): string {
+  return table(
+    bothEndsHeader,
+    rows
+      .filter(({ bothEnds }) => bothEnds.times.networkRoundTrip.length > 0)
+      .map(({ testCase, family, bothEnds }) => [
+        testCase.name,
+        family === 'ipv4' ? 'IPv4' : 'IPv6',
+        ...[...partNames, ...stageNames].map((name) => times(bothEnds.times[name])),
+      ]),
+  );
+}
+
 export function formatDocument(rows: readonly Row[], date: Date): string {
   const worstUs = worstErrorUs(
     rows.flatMap(({ comparison: { clientLatency, serverLatency, acceptWait } }) => [
@@ -85,6 +113,19 @@ sent again; measured and true numbers are equal in every row, or the suite fails
 - **Many connections over a lossy path.** ${lossyConnections} for each family, 2 % of the packets of each direction lost at random: each side reports every handshake
   that tshark saw there once, none more, with as many repeated SYNs and SYN-ACKs as tshark counts.
 - **Bound.** 1 ms or 1 % outside of what is true, whichever is more.
+
+## Both ends together
+
+What \`GET /api/v1/handshakes/{id}\` answers from the records of both ends, seen from either one: the other end (\`exact\` in every row, or the suite fails; so for all of the
+${2 * lossyConnections} lossy connections), where the time went, and the two stages, by one clock. [both-ends.md](both-ends.md) says what each part is.
+
+${formatBothEnds(rows)}
+
+True is what the relay saw: from when it took the first SYN, or SYN-ACK, until it took the one that it let through; the ways of those that it let through, there and back;
+and by how much the acknowledgement came later than its way takes. Where a part comes from TCP timestamps, which count whole milliseconds, it may be one more off: the
+round trip and the wait after a lost SYN-ACK.
+
+## Notes
 
 Two things to know when reading a row. A lost SYN-ACK is answered twice: by the client's repeated SYN and by the server's own timer, so
 the server may have sent it again once or twice. And Linux repeats a SYN after one second each for the first four times

@@ -2,6 +2,7 @@ import type { Accept, Connect } from '../../lab/endpoint.js';
 import type { RelayedPacket } from '../../lab/relay.js';
 import type { Range } from '../comparer.js';
 import type { AccuracyCase } from './cases.js';
+import { type PartTruth, partTruthOf } from './part-truth.js';
 
 /**
  * What happened to one connection, from the accounts of the relay and of the endpoints. A time that both know of is a range: the relay
@@ -21,6 +22,8 @@ export interface Truth {
   /** ... → accept() returned. */
   readonly acceptWait: Range | null;
   readonly synAckRetransmits: number | null;
+  /** Where the time went; null unless both sides were established. */
+  readonly parts: PartTruth | null;
 }
 
 function group(packets: readonly RelayedPacket[]): readonly (readonly RelayedPacket[])[] {
@@ -65,6 +68,10 @@ function truthOf(
   const [endedLeast, endedMost] = endOfAttempt(outcome, packets, connect);
   const sentInTime = synAcks.filter(({ arrivedUs }) => arrivedUs <= (acknowledged ?? Infinity)).length;
   const serverLatencyUs = answered ? acknowledged - delivered : undefined;
+  const acceptWait =
+    accept && acknowledged !== undefined
+      ? { leastUs: accept.calledUs - acknowledged, mostUs: accept.acceptedUs - acknowledged }
+      : null;
   return {
     clientPort: first.source.port,
     serverPort: first.destination.port,
@@ -74,11 +81,9 @@ function truthOf(
     synRetransmits: syns.length - 1,
     serverLatency:
       serverLatencyUs === undefined ? null : { leastUs: serverLatencyUs, mostUs: serverLatencyUs },
-    acceptWait:
-      accept && acknowledged !== undefined
-        ? { leastUs: accept.calledUs - acknowledged, mostUs: accept.acceptedUs - acknowledged }
-        : null,
+    acceptWait,
     synAckRetransmits: synAcks.length > 0 ? sentInTime - 1 : null,
+    parts: outcome === 'established' && acceptWait ? partTruthOf(packets, acceptWait) : null,
   };
 }
 
