@@ -284,6 +284,18 @@ describe('both ends of a handshake', () => {
     expect(await pairs()).toHaveLength(1);
   });
 
+  it('are joined when the server accepted a minute later, and its record came among new ones', async () => {
+    const [web, db] = [newAgent(), newAgent()];
+    const { client, server } = endsOf(trueHandshake({ atUs: Date.now() * 1_000 - 60 * SECOND_US }));
+    await arrive(web, client);
+    await joinAll();
+    await letTimePass(60 * SECOND_US);
+    const recent = endsOf(trueHandshake());
+    await arrive(db, { ...server, acceptWaitUs: 59 * SECOND_US }, recent.server);
+    await joinAll();
+    expect(await pairs()).toHaveLength(1);
+  });
+
   it('are joined across the border of two partitions', async () => {
     const [web, db] = [newAgent(), newAgent()];
     const hour = Math.floor((Date.now() * 1_000) / HOUR_US) * HOUR_US;

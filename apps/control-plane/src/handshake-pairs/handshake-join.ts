@@ -19,7 +19,9 @@ const PAGE_SIZE: Readonly<Record<JoinPass, { records: number; batches: number }>
  * Both ends of a handshake arrive within this time if their agents are connected, microseconds: a server's record waits up to 60 s for
  * accept(), and is then sent.
  */
-const ARRIVAL_WINDOW_US = 130_000_000;
+const ARRIVAL_WINDOW_US = 75_000_000;
+/** What arrives together was observed within this time, but for the few records that waited for accept(). Microseconds. */
+const USUAL_LENGTH_US = 20_000_000;
 /** Beyond these, what arrived was observed by a clock that is off, or it is late. Less than {@link CLOCK_ERROR_US} apart. */
 const BEHIND_US = 3_000_000;
 const AHEAD_US = 1_500_000;
@@ -93,7 +95,7 @@ export class HandshakeJoin {
 
   /** What was observed when the page was, by clocks that agree. */
   private async observedAround(client: PoolClient, { arrivals }: ArrivalPage): Promise<PairScope[]> {
-    const around = mergeSpans(arrivals.map((arrival) => widen(arrival, CLOCK_ERROR_US)));
+    const around = mergeSpans(arrivals.map((arrival) => widen(usualPart(arrival), CLOCK_ERROR_US)));
     const late = arrivals
       .filter(isOff)
       .map(({ sinceUs, untilUs }) => ({ sinceUs, untilUs: untilUs + LONGEST_HANDSHAKE_US }));
@@ -105,10 +107,10 @@ export class HandshakeJoin {
     const spans = this.kept(mergeSpans([...around, ...long.map((span) => widen(span, CLOCK_ERROR_US))]));
     return spans
       .flatMap((span) => cut(span, PIECE_US, LONGEST_HANDSHAKE_US + CLOCK_ERROR_US))
-      .map((span) => ({ spans: [span], ofAgents: null, clocksAgree: true }));
+      .map((span) => ({ spans: [span], ofAgents: null }));
   }
 
-  /** What arrived when the page did, if anything did that was observed by a clock that is off. */
+  /** What arrived when the page did, if anything did that was observed by a clock that is off, or long before. */
   private async arrivedWith(client: PoolClient, { arrivals }: ArrivalPage): Promise<PairScope[]> {
     const received = arrivals.map(({ receivedUs }) => receivedUs);
     if (received.length === 0) return [];
@@ -120,7 +122,8 @@ export class HandshakeJoin {
     const off = arrivedThen.filter(
       (arrival) => isOff(arrival) && arrival.untilUs - arrival.sinceUs <= ARRIVAL_WINDOW_US,
     );
-    if (off.length === 0) return [];
+    const isLong = (arrival: Arrival) => !isOff(arrival) && usualPart(arrival) !== arrival;
+    if (off.length === 0 && !arrivedThen.some(isLong)) return [];
     const others = arrivedThen.filter((arrival) => !isOff(arrival));
     return [
       {
@@ -129,7 +132,6 @@ export class HandshakeJoin {
           agentIds: [...new Set(off.map(({ agentId }) => agentId))],
           spans: this.kept(mergeSpans(off)),
         },
-        clocksAgree: false,
       },
     ];
   }
@@ -160,6 +162,12 @@ export class HandshakeJoin {
       .filter(({ untilUs }) => untilUs > earliestUs)
       .map(({ sinceUs, untilUs }) => ({ sinceUs: Math.max(sinceUs, earliestUs), untilUs }));
   }
+}
+
+/** Without the records that waited long for accept() and were then sent among new ones: one of them would have a minute read at each look. */
+function usualPart(arrival: Arrival): TimeSpan {
+  const sinceUs = arrival.untilUs - USUAL_LENGTH_US;
+  return isOff(arrival) || arrival.sinceUs >= sinceUs ? arrival : { sinceUs, untilUs: arrival.untilUs };
 }
 
 function isOff({ receivedUs, untilUs }: Arrival): boolean {

@@ -5,7 +5,7 @@ import { HandshakeJoinMetrics } from './handshake-join.metrics.js';
 import type { JoinPass } from './join-progress.store.js';
 
 /** Between two looks, milliseconds. The more records one has, the less is read for each. */
-const INTERVAL_MS: Readonly<Record<JoinPass, number>> = { observed: 2_000, arrived: 30_000 };
+const INTERVAL_MS: Readonly<Record<JoinPass, number>> = { observed: 2_000, arrived: 60_000 };
 /** It rests this many times as long as it took, so that it never takes more of the database than a fifth of a processor. */
 const REST = 4;
 /** A backlog is worked off without much rest. */

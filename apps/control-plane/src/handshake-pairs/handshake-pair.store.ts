@@ -18,10 +18,8 @@ export const PairMatch = { exact: 1, probable: 2 } as const;
 export interface PairScope {
   /** When they were observed. */
   readonly spans: readonly TimeSpan[];
-  /** Besides, records of these agents that were observed then. */
+  /** Besides, records of these agents that were observed then, by clocks that cannot be compared with others. */
   readonly ofAgents: { readonly agentIds: readonly string[]; readonly spans: readonly TimeSpan[] } | null;
-  /** Whether the clocks of the two ends can be compared. */
-  readonly clocksAgree: boolean;
 }
 
 export interface JoinedPairs {
@@ -65,7 +63,7 @@ export class HandshakePairStore {
                 .join(', ')}, c.id, s.id, c.agent_id, s.agent_id,
                      CASE WHEN ${EXACT_SQL} THEN ${PairMatch.exact} ELSE ${PairMatch.probable} END
                 FROM unpaired c JOIN unpaired s ON s.isns = c.isns AND c.role = 1 AND s.role = 2 ${BREAKDOWN_SQL}
-               WHERE NOT EXISTS (SELECT FROM several WHERE several.isns = c.isns) AND (${EXACT_SQL} OR ${plausibleSql(scope)})
+               WHERE NOT EXISTS (SELECT FROM several WHERE several.isns = c.isns) AND (${EXACT_SQL} OR ${plausibleSql(scope, place)})
               ON CONFLICT DO NOTHING RETURNING match)
        SELECT count(*) FILTER (WHERE match = ${PairMatch.exact}) AS exact, count(*) FILTER (WHERE match = ${PairMatch.probable}) AS probable,
               (SELECT count(*) FROM several) AS several FROM stored`,
@@ -83,7 +81,7 @@ export class HandshakePairStore {
       `WITH unpaired AS MATERIALIZED (${unpairedSql(scope, place)}),
             several AS MATERIALIZED (SELECT isns FROM unpaired GROUP BY isns HAVING count(*) BETWEEN 3 AND ${MOST_ALIKE})
        SELECT ${CANDIDATE_COLUMNS} FROM unpaired c JOIN unpaired s ON s.isns = c.isns AND c.role = 1 AND s.role = 2
-        WHERE EXISTS (SELECT FROM several WHERE several.isns = c.isns) AND (${EXACT_SQL} OR ${plausibleSql(scope)})`,
+        WHERE EXISTS (SELECT FROM several WHERE several.isns = c.isns) AND (${EXACT_SQL} OR ${plausibleSql(scope, place)})`,
       parameters,
     );
     await database.query(ANY_JOINS);
@@ -104,7 +102,7 @@ export class HandshakePairStore {
          SELECT * FROM (${unpairedSql(scope, place)}) AS any_isns
           WHERE isns = (SELECT client_isn << 32 | server_isn FROM own) LIMIT ${MOST_ALIKE + 1})
        SELECT ${CANDIDATE_COLUMNS} FROM unpaired c JOIN unpaired s ON c.role = 1 AND s.role = 2
-        WHERE (SELECT count(*) FROM unpaired) <= ${MOST_ALIKE} AND (${EXACT_SQL} OR ${plausibleSql(scope)})`,
+        WHERE (SELECT count(*) FROM unpaired) <= ${MOST_ALIKE} AND (${EXACT_SQL} OR ${plausibleSql(scope, place)})`,
       parameters,
     );
     return grouped(rows).flat();
@@ -168,11 +166,13 @@ const CANDIDATE_COLUMNS = `c.isns::text AS isns, c.id AS "clientId", c.agent_id 
   ${endsSql('s')} AS "serverEnds", ${EXACT_SQL} AS exact`;
 
 /** The client is established while the server's handshake is under way, as far as clocks can tell. */
-function plausibleSql({ clocksAgree }: PairScope): string {
-  if (!clocksAgree) return 'true';
+function plausibleSql({ ofAgents }: PairScope, place: Placing['place']): string {
   const microseconds = (sql: string) => `(${sql}) * interval '1 microsecond'`;
-  return `c.observed_at BETWEEN s.observed_at - ${microseconds(`coalesce(s.latency_us, 0) + ${CLOCK_ERROR_US}`)}
-                            AND s.observed_at + ${microseconds(String(CLOCK_ERROR_US))}`;
+  const inTime = `c.observed_at BETWEEN s.observed_at - ${microseconds(`coalesce(s.latency_us, 0) + ${CLOCK_ERROR_US}`)}
+                                    AND s.observed_at + ${microseconds(String(CLOCK_ERROR_US))}`;
+  if (!ofAgents) return inTime;
+  const incomparable = `ARRAY[c.agent_id, s.agent_id] && ${place(ofAgents.agentIds)}::uuid[]`;
+  return `(${inTime} OR ${incomparable})`;
 }
 
 /** The records of the scope whose numbers are known and that are in no pair. */
