@@ -3,7 +3,7 @@ import {
   startTestApplication,
   type TestApplication,
 } from '../../apps/control-plane/src/testing/test-application.ts';
-import { HOSTILE_NAME, storeRecords } from './records.ts';
+import { HOSTILE_NAME, storeBothEnds, storeRecords } from './records.ts';
 import { type CliOptions, type CliResult, runCli } from './run-cli.ts';
 
 let application: TestApplication;
@@ -162,5 +162,32 @@ describe('synscope listeners', () => {
   it('refuses a bad filter with status 2', async () => {
     const { status, errors } = await cli(['listeners', '--refusing', 'maybe']);
     expect([status, errors]).toEqual([2, expect.stringContaining('expected true or false')]);
+  });
+});
+
+describe('synscope handshake', () => {
+  it('shows one handshake, its other end and where the time went, each with what it was derived from', async () => {
+    const { client, server } = await storeBothEnds(application);
+    const { status, output } = await cli(['handshake', client]);
+    expect(status).toBe(0);
+    expect(output).toMatch(new RegExp(`other end +web-1 +exact: ${server}`));
+    expect(output).toMatch(/network round trip +50\.0 ms +latencyUs of the client less lostSynWait/);
+    expect(output).toMatch(
+      /wait for a lost SYN +1\.02 s +latencyUs of the client less latencyUs of the server/,
+    );
+    expect(output).toMatch(/SYN_RECV to ESTABLISHED +25\.0 ms ±0 µs +one clock/);
+    expect(JSON.parse((await cli(['handshake', client, '-o', 'json'])).output)).toMatchObject({
+      id: client,
+      peer: { handshakeId: server, match: 'exact' },
+    });
+  });
+
+  it('says that the other end is not known where it is not, and what is no handshake', async () => {
+    const { body } = await application.call('GET', '/handshakes?outcome=timed_out');
+    const { output } = await cli(['handshake', body.items[0].id]);
+    expect(output).toMatch(/other end +- +not known/);
+    const missing = await cli(['handshake', '0198c0de-0000-7000-8000-000000000000']);
+    expect(missing.status).toBe(1);
+    expect(missing.errors).toMatch(/handshake/);
   });
 });

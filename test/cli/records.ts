@@ -3,6 +3,7 @@ import { DatabasePool } from '../../apps/control-plane/src/database/database-poo
 import { IngestService } from '../../apps/control-plane/src/ingest/ingest.service.ts';
 import { dnsQueryRecord } from '../../apps/control-plane/src/testing/dns-query-record.ts';
 import { handshakeRecord } from '../../apps/control-plane/src/testing/handshake-batch.ts';
+import { endsOf, trueHandshake } from '../../apps/control-plane/src/testing/handshake-ends.ts';
 import { listenerRecord } from '../../apps/control-plane/src/testing/listener-record.ts';
 import { nameLookupRecord } from '../../apps/control-plane/src/testing/name-lookup-record.ts';
 import { recordBatchBytes } from '../../apps/control-plane/src/testing/record-batch.ts';
@@ -63,4 +64,24 @@ export async function storeRecords(application: TestApplication): Promise<void> 
     ],
   });
   await application.app.get(IngestService).submit({ agentId, bootId, bytes });
+}
+
+/** Both ends of one handshake on that host, a minute ago, whose first SYN was lost; answers their ids. */
+export async function storeBothEnds(
+  application: TestApplication,
+): Promise<{ readonly client: string; readonly server: string }> {
+  const atUs = (Date.now() - 60_000) * 1_000;
+  const ends = endsOf(trueHandshake({ atUs, lostSynWaitUs: 1_020_000, synRetransmits: 1 }));
+  const bytes = recordBatchBytes(2, { handshakes: [ends.client, ends.server] });
+  await application.app.get(IngestService).submit({ agentId, bootId, bytes });
+  const idOf = async (role: string) => {
+    const { rows } = await application.app
+      .get(DatabasePool)
+      .query<{ id: string }>(`SELECT id FROM handshake WHERE client_isn = $1 AND role = $2`, [
+        ends.client.clientIsn,
+        role === 'client' ? 1 : 2,
+      ]);
+    return rows[0]?.id ?? '';
+  };
+  return { client: await idOf('client'), server: await idOf('server') };
 }

@@ -5,6 +5,7 @@ import { addAudit } from './commands/audit.js';
 import { addCompletion } from './commands/completion.js';
 import { addDns } from './commands/dns.js';
 import { addDoctor } from './commands/doctor.js';
+import { addHandshake } from './commands/handshake.js';
 import { addListeners } from './commands/listeners.js';
 import { addLookups } from './commands/lookups.js';
 import { addSchedule } from './commands/schedule.js';
@@ -20,6 +21,7 @@ const COMMANDS = [
   addAgents,
   addTrace,
   addSlow,
+  addHandshake,
   addDns,
   addLookups,
   addListeners,

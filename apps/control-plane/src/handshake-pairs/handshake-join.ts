@@ -22,9 +22,9 @@ const PAGE_SIZE: Readonly<Record<JoinPass, { records: number; batches: number }>
 const ARRIVAL_WINDOW_US = 75_000_000;
 /** What arrives together was observed within this time, but for the few records that waited for accept(). Microseconds. */
 const USUAL_LENGTH_US = 20_000_000;
-/** Beyond these, what arrived was observed by a clock that is off, or it is late. Less than {@link CLOCK_ERROR_US} apart. */
-const BEHIND_US = 3_000_000;
-const AHEAD_US = 1_500_000;
+/** Beyond these, what arrived was observed by a clock that is off, or it is late. No more than {@link CLOCK_ERROR_US} apart. */
+const BEHIND_US = 1_500_000;
+const AHEAD_US = 500_000;
 /** A handshake whose server goes on sending its SYN-ACK lasts up to 63 s. */
 const LONGEST_HANDSHAKE_US = 70_000_000;
 /** Statements read this much at most: an hour that comes late takes many. */
@@ -167,7 +167,8 @@ export class HandshakeJoin {
 /** Without the records that waited long for accept() and were then sent among new ones: one of them would have a minute read at each look. */
 function usualPart(arrival: Arrival): TimeSpan {
   const sinceUs = arrival.untilUs - USUAL_LENGTH_US;
-  return isOff(arrival) || arrival.sinceUs >= sinceUs ? arrival : { sinceUs, untilUs: arrival.untilUs };
+  const isKept = arrival.receivedUs - arrival.untilUs > ARRIVAL_WINDOW_US;
+  return isKept || arrival.sinceUs >= sinceUs ? arrival : { sinceUs, untilUs: arrival.untilUs };
 }
 
 function isOff({ receivedUs, untilUs }: Arrival): boolean {

@@ -7,7 +7,7 @@ import type { Candidate } from './pair-choice.js';
 import { type TimeSpan, widen } from './time-spans.js';
 
 /** Two clocks that are right enough to be compared are no further apart than this, microseconds. */
-export const CLOCK_ERROR_US = 5_000_000;
+export const CLOCK_ERROR_US = 2_000_000;
 /** Records with the same numbers, beyond which somebody makes them up: none of those is claimed. */
 const MOST_ALIKE = 16;
 const PAIR_COLUMNS = `observed_at, ${PART_COLUMNS}, client_handshake_id, server_handshake_id, client_agent_id, server_agent_id, match`;
@@ -56,14 +56,15 @@ export class HandshakePairStore {
     const { rows } = await database.query<JoinedPairs>(
       `WITH unpaired AS MATERIALIZED (${unpairedSql(scope, place)}),
             several AS MATERIALIZED (SELECT isns FROM unpaired GROUP BY isns HAVING count(*) > 2),
+            ${clientsSql('NOT EXISTS')},
             stored AS (
               INSERT INTO handshake_pair (${PAIR_COLUMNS})
               SELECT c.observed_at, ${PART_COLUMNS.split(', ')
                 .map((name) => `part.${name}`)
                 .join(', ')}, c.id, s.id, c.agent_id, s.agent_id,
                      CASE WHEN ${EXACT_SQL} THEN ${PairMatch.exact} ELSE ${PairMatch.probable} END
-                FROM unpaired c JOIN unpaired s ON s.isns = c.isns AND c.role = 1 AND s.role = 2 ${BREAKDOWN_SQL}
-               WHERE NOT EXISTS (SELECT FROM several WHERE several.isns = c.isns) AND (${EXACT_SQL} OR ${plausibleSql(scope, place)})
+                FROM client c JOIN unpaired s ON s.isns = c.isns AND s.role = 2 ${BREAKDOWN_SQL}
+               WHERE (${EXACT_SQL} OR ${plausibleSql(scope, place)})
               ON CONFLICT DO NOTHING RETURNING match)
        SELECT count(*) FILTER (WHERE match = ${PairMatch.exact}) AS exact, count(*) FILTER (WHERE match = ${PairMatch.probable}) AS probable,
               (SELECT count(*) FROM several) AS several FROM stored`,
@@ -79,9 +80,10 @@ export class HandshakePairStore {
     await database.query(HASH_JOINS_ONLY);
     const { rows } = await database.query<CandidateRow>(
       `WITH unpaired AS MATERIALIZED (${unpairedSql(scope, place)}),
-            several AS MATERIALIZED (SELECT isns FROM unpaired GROUP BY isns HAVING count(*) BETWEEN 3 AND ${MOST_ALIKE})
-       SELECT ${CANDIDATE_COLUMNS} FROM unpaired c JOIN unpaired s ON s.isns = c.isns AND c.role = 1 AND s.role = 2
-        WHERE EXISTS (SELECT FROM several WHERE several.isns = c.isns) AND (${EXACT_SQL} OR ${plausibleSql(scope, place)})`,
+            several AS MATERIALIZED (SELECT isns FROM unpaired GROUP BY isns HAVING count(*) BETWEEN 3 AND ${MOST_ALIKE}),
+            ${clientsSql('EXISTS')}
+       SELECT ${CANDIDATE_COLUMNS} FROM client c JOIN unpaired s ON s.isns = c.isns AND s.role = 2
+        WHERE (${EXACT_SQL} OR ${plausibleSql(scope, place)})`,
       parameters,
     );
     await database.query(ANY_JOINS);
@@ -149,6 +151,10 @@ export class HandshakePairStore {
   }
 }
 
+/** Before anything is joined to them: many records with the same numbers on either side would be multiplied. */
+const clientsSql = (exists: 'EXISTS' | 'NOT EXISTS') =>
+  `client AS MATERIALIZED (SELECT * FROM unpaired u WHERE role = 1 AND ${exists} (SELECT FROM several WHERE several.isns = u.isns))`;
+
 interface CandidateRow extends Candidate {
   readonly isns: string;
 }
@@ -185,12 +191,11 @@ function unpairedSql({ spans, ofAgents }: PairScope, place: Placing['place']): s
   ].join(' OR ');
   // A pair stands where its client's record does, which the server's clock may tell otherwise.
   const around = [...spans, ...(ofAgents?.spans ?? [])].map((span) => widen(span, CLOCK_ERROR_US));
-  const paired = (column: string) =>
-    `SELECT ${column} AS id FROM handshake_pair WHERE ${withinSql(around, place)}`;
+  const paired = `SELECT unnest(ARRAY[client_handshake_id, server_handshake_id]) AS id FROM handshake_pair WHERE ${withinSql(around, place)}`;
   return `SELECT client_isn << 32 | server_isn AS isns, role, id, agent_id, observed_at, local_address, local_port, remote_address, remote_port,
                  ${BREAKDOWN_INPUTS}
             FROM handshake h WHERE client_isn IS NOT NULL AND server_isn IS NOT NULL AND (${within})
-             AND NOT EXISTS (SELECT FROM (${paired('client_handshake_id')} UNION ALL ${paired('server_handshake_id')}) AS paired WHERE paired.id = h.id)`;
+             AND NOT EXISTS (SELECT FROM (${paired}) AS paired WHERE paired.id = h.id)`;
 }
 
 function withinSql(spans: readonly TimeSpan[], place: Placing['place']): string {
