@@ -13,7 +13,12 @@ export class Dnsmasq implements AsyncDisposable {
 
   static async start(
     namespacePath: string,
-    options: { readonly address: string; readonly upstream: string },
+    options: {
+      readonly address: string;
+      /** Default 53. */
+      readonly port?: number;
+      readonly upstream: string;
+    },
   ): Promise<Dnsmasq> {
     const args = [
       '--keep-in-foreground',
@@ -26,6 +31,7 @@ export class Dnsmasq implements AsyncDisposable {
       '--cache-size=0',
       '--bind-interfaces',
       `--listen-address=${options.address}`,
+      `--port=${options.port ?? 53}`,
       '--except-interface=lo', // where the upstream listens
       `--server=${options.upstream}`,
     ];

@@ -135,9 +135,11 @@ export class Lab implements AsyncDisposable {
   }
 
   /** dnsmasq at the side's address of a family, asking a server on the side's loopback. Ends with the lab, or when disposed of. */
-  async dnsmasq(side: Side, family: Family, upstream: string): Promise<Dnsmasq> {
+  async dnsmasq(side: Side, family: Family, upstream: string, port?: number): Promise<Dnsmasq> {
     const address = this.address(side, family);
-    return this.#resources.use(await Dnsmasq.start(this.relay.namespace(side).path, { address, upstream }));
+    return this.#resources.use(
+      await Dnsmasq.start(this.relay.namespace(side).path, { address, port, upstream }),
+    );
   }
 
   /** SYNs to an address of side b from as many addresses that nobody has, at most 100: each stays half open. */

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connect, Server } from './endpoint.ts';
+import type { ListeningSocket } from './kernel-account.ts';
 import type { Family, Lab } from './lab.ts';
 import type { RelayedPacket } from './relay.ts';
 
@@ -19,8 +20,9 @@ export interface QueueFault {
   readonly counters: Readonly<Record<string, number>>;
   /** sk_drops of the listening socket. */
   readonly drops: number;
-  /** Connections that waited for accept() when it was full. */
+  /** Connections that waited for accept() when it was at its fullest, and the limit. */
   readonly acceptQueue: number;
+  readonly acceptQueueLimit: number;
 }
 
 const hit = 4;
@@ -73,7 +75,7 @@ async function account(
   lab: Lab,
   server: Server,
   connects: readonly Connect[],
-  acceptQueue: number,
+  { acceptQueue, limit: acceptQueueLimit }: ListeningSocket,
 ): Promise<QueueFault> {
   const ports = new Set(connects.map(({ local }) => local.port));
   const packets = (await lab.relay.packets()).filter(
@@ -86,6 +88,7 @@ async function account(
     counters: tcpExt(await lab.counters('b')),
     drops: (await lab.listeningSocket('b', server.address)).drops,
     acceptQueue,
+    acceptQueueLimit,
   };
 }
 
@@ -97,13 +100,13 @@ export async function acceptQueueFullAtSyn(
 ): Promise<QueueFault> {
   const backlog = hit; // so that their next SYNs, which come together, do not fill the SYN queue
   const server = await suspendedServer(lab, family, names, { backlog, waiting: backlog + 1 });
-  const { acceptQueue } = await lab.listeningSocket('b', server.address);
+  const full = await lab.listeningSocket('b', server.address);
   const client = await lab.client('a', { ...server.address, count: hit, name: names.client });
   await untilCounted(lab, 'TcpExtListenOverflows', 2 * hit);
   server.resume();
   const connects = await client.connects(hit, timeoutMs);
   await server.accepts(backlog + 1 + hit, timeoutMs);
-  return await account(lab, server, connects, acceptQueue);
+  return await account(lab, server, connects, full);
 }
 
 /** SYNs find the last place of the accept queue free; of their third packets one gets it, the others are dropped. Then the server accepts again. */
@@ -118,11 +121,11 @@ export async function acceptQueueFullAtAck(
   await lab.relay.delay('b', 200_000);
   const client = await lab.client('a', { ...server.address, count: hit, name: names.client });
   await untilCounted(lab, 'TcpExtListenOverflows', hit - 1);
-  const { acceptQueue } = await lab.listeningSocket('b', server.address);
+  const full = await lab.listeningSocket('b', server.address);
   server.resume();
   const connects = await client.connects(hit, timeoutMs);
   await server.accepts(backlog + hit, timeoutMs);
-  return await account(lab, server, connects, acceptQueue);
+  return await account(lab, server, connects, full);
 }
 
 /** The same when most SYNs were answered by a cookie, as the SYN queue was full: of those connections the server keeps nothing. */
@@ -138,12 +141,12 @@ export async function acceptQueueFullOnCookiePath(
   await lab.relay.delay('b', 200_000);
   const client = await lab.client('a', { ...server.address, count, name: names.client });
   await untilCounted(lab, 'TcpExtListenOverflows', count - 1);
-  const { acceptQueue } = await lab.listeningSocket('b', server.address);
+  const full = await lab.listeningSocket('b', server.address);
   server.resume();
   const connects = await client.connects(count, timeoutMs);
   // Those that were not answered by a cookie come in when their SYN-ACK is sent again.
   await server.accepts(backlog + backlog + 1, timeoutMs);
-  return await account(lab, server, connects, acceptQueue);
+  return await account(lab, server, connects, full);
 }
 
 /** A listener whose SYN queue is full of half-open connections, and clients that come then. */
@@ -162,7 +165,7 @@ async function synQueueFull(
   const client = await lab.client('a', { ...server.address, count: hit, name: names.client });
   const connects = await client.connects(hit, timeoutMs);
   await server.accepts(hit, timeoutMs);
-  return await account(lab, server, connects, 0);
+  return await account(lab, server, connects, await lab.listeningSocket('b', server.address));
 }
 
 /** SYNs are refused until the half-open connections are given up. */

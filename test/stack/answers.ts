@@ -133,3 +133,23 @@ export interface Agent {
   readonly hostname: string;
   readonly status: 'online' | 'offline';
 }
+
+export interface Finding {
+  readonly id: string;
+  readonly code: string;
+  readonly severity: 'info' | 'warning' | 'critical';
+  readonly state: 'open' | 'acknowledged' | 'resolved';
+  readonly title: string;
+  readonly subject: {
+    readonly kind: 'listener' | 'path' | 'resolver' | 'name' | 'host';
+    readonly address: string | null;
+    readonly port: number | null;
+    readonly name: string | null;
+  };
+  readonly impact: {
+    readonly clients: number;
+    readonly handshakes: number;
+    readonly addedLatencyUs: number;
+  };
+  readonly evidence: readonly { readonly observation: string; readonly value: number | string }[];
+}
