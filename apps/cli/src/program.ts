@@ -3,9 +3,11 @@ import type { CommandRun } from './command-run.js';
 import { addAgents } from './commands/agents.js';
 import { addAudit } from './commands/audit.js';
 import { addCompletion } from './commands/completion.js';
+import { addDiagnose } from './commands/diagnose.js';
 import { addDns } from './commands/dns.js';
 import { addDoctor } from './commands/doctor.js';
 import { addHandshake } from './commands/handshake.js';
+import { addFindings } from './commands/findings.js';
 import { addListeners } from './commands/listeners.js';
 import { addLookups } from './commands/lookups.js';
 import { addSchedule } from './commands/schedule.js';
@@ -25,6 +27,8 @@ const COMMANDS = [
   addDns,
   addLookups,
   addListeners,
+  addFindings,
+  addDiagnose,
   addSchedule,
   addToken,
   addAudit,

@@ -5,6 +5,7 @@ import { AuditModule } from './audit/audit.module.js';
 import type { Configuration } from './config/configuration.js';
 import { configurationModule } from './config/configuration.module.js';
 import { DatabaseModule } from './database/database.module.js';
+import { DiagnosesModule } from './diagnoses/diagnoses.module.js';
 import { DnsQueriesModule } from './dns-queries/dns-queries.module.js';
 import { EnrolmentModule } from './enrolment/enrolment.module.js';
 import { FindingsModule } from './findings/findings.module.js';
@@ -55,6 +56,7 @@ const FEATURES: (new () => object)[] = [
   FindingsModule,
   WebhooksModule,
   ThresholdsModule,
+  DiagnosesModule,
   LinkModule,
 ];
 

@@ -1,6 +1,7 @@
 export * from './agent.js';
 export * from './api-token.js';
 export * from './audit-event.js';
+export * from './diagnosis.js';
 export * from './dns/domain-name.js';
 export * from './dns/query-name.js';
 export * from './dns/query-types.js';

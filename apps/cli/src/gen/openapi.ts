@@ -1004,6 +1004,26 @@ export interface paths {
         patch: operations["threshold_update"];
         trace?: never;
     };
+    "/api/v1/diagnoses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Diagnose a connection
+         * @description Asks the rules behind findings why handshakes or DNS queries from a source to a destination were slow or failed, of what is stored now. It starts no session, stores nothing and changes no finding.
+         */
+        post: operations["diagnosis_diagnose"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -3526,6 +3546,78 @@ export interface components {
             minCount?: number;
             /** @description Nothing is evaluated while it is false. */
             enabled?: boolean;
+        };
+        DiagnosisRequest: {
+            /**
+             * @description The client: an agent’s id, a hostname or an address. Null or left out: all clients.
+             * @default null
+             * @example web-1
+             */
+            source?: string | null;
+            /**
+             * @description What it connects to or asks: an address (`192.0.2.7`), an address and port (`192.0.2.7:443`, `[2001:db8::7]:443`), or a domain name.
+             * @example 192.0.2.7:443
+             */
+            destination: string;
+            /**
+             * @description From when on: RFC 3339 or a length of time before now; at most 24 hours ago.
+             * @default 15m
+             * @example 15m
+             */
+            since?: string;
+        };
+        Diagnosis: {
+            /**
+             * @description The cause that explains most of what was slow or failed, as in findings; `unexplained`; `nothing_slow`: there are records, and none was; `no_data`: there are none. Stable.
+             * @enum {string}
+             */
+            code: "accept_queue_full" | "syn_queue_full" | "syn_cookies_active" | "ack_dropped_by_full_queue" | "syn_lost_on_path" | "synack_lost" | "ack_lost" | "port_closed" | "filtered" | "application_gave_up" | "slow_accept" | "resolver_overloaded" | "resolver_slow_upstream" | "dns_lost_on_path" | "name_slow" | "unexplained" | "nothing_slow" | "no_data";
+            /** @description One line for people. */
+            title: string;
+            /**
+             * @description From when on was looked.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            since: string;
+            /**
+             * @description Until when.
+             * @example 2026-01-31T08:15:30.123456Z
+             */
+            until: string;
+            /** @description What has the problem; null without one. */
+            subject: components["schemas"]["FindingSubject"] | null;
+            /** @description How much there was to go by. */
+            examined: {
+                /** @description Handshakes and queries to the destination. */
+                records: number;
+                /** @description Of those, the ones that rules were asked about; the newest 2,000 of each kind at most. */
+                slowOrFailed: number;
+            };
+            /** @description By cause, most handshakes first. */
+            breakdown: {
+                /**
+                 * @description The cause.
+                 * @enum {string}
+                 */
+                code: "accept_queue_full" | "syn_queue_full" | "syn_cookies_active" | "ack_dropped_by_full_queue" | "syn_lost_on_path" | "synack_lost" | "ack_lost" | "port_closed" | "filtered" | "application_gave_up" | "slow_accept" | "resolver_overloaded" | "resolver_slow_upstream" | "dns_lost_on_path" | "name_slow" | "unexplained";
+                /** @description Handshakes or queries that it explains. */
+                handshakes: number;
+                /** @description What they took longer. Microseconds. */
+                addedLatencyUs: number;
+            }[];
+            /** @description What was seen, for `code`. */
+            evidence: components["schemas"]["FindingEvidence"][];
+            /** @description What would prove it wrong. */
+            wouldBeRefutedBy: string | null;
+            /** @description What to do. */
+            advice: components["schemas"]["FindingAdvice"][];
+            /**
+             * @description What was not seen, and would say more.
+             * @example [
+             *       "the server’s side is not traced"
+             *     ]
+             */
+            missing: string[];
         };
     };
     responses: never;
@@ -8784,6 +8876,77 @@ export interface operations {
             };
             /** @description Another threshold has the name. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has used up its requests per minute, or its address has sent too many that do not work. */
+            429: {
+                headers: {
+                    /** @description Seconds until a request is allowed again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be reached, or the control plane is shutting down. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diagnosis_diagnose: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DiagnosisRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diagnosis"];
+                };
+            };
+            /** @description The request is not valid; `errors` says what, field by field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token came with the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has a lesser role than viewer. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -9,6 +9,7 @@ import { FindingWriter } from './engine/finding-writer.js';
 import { RuleRunner } from './engine/rule-runner.js';
 import { ArrivalStore } from './evidence/arrival.store.js';
 import { CoverageStore } from './evidence/coverage.store.js';
+import { EvidenceReader } from './evidence/evidence-reader.js';
 import { PeerStore } from './evidence/peer.store.js';
 import { QuestionStore } from './evidence/question.store.js';
 import { Situations } from './evidence/situations.js';
@@ -25,6 +26,7 @@ import { FindingRuleController } from './finding-rule.controller.js';
     ArrivalStore,
     CoverageStore,
     EngineStateStore,
+    EvidenceReader,
     FindingEngine,
     FindingMetrics,
     FindingService,
@@ -35,5 +37,6 @@ import { FindingRuleController } from './finding-rule.controller.js';
     RuleRunner,
     Situations,
   ],
+  exports: [CoverageStore, EvidenceReader, RuleRunner],
 })
 export class FindingsModule {}

@@ -492,3 +492,57 @@ describe('unexplained', () => {
     expect(await codesAt('192.0.2.57')).toEqual(['unexplained']);
   });
 });
+
+describe('POST /diagnoses', () => {
+  const diagnose = (body: object) => application.call('POST', '/diagnoses', { body });
+
+  it('answers as the findings do, with what each cause explains', async () => {
+    const { status, body } = await diagnose({ destination: '192.0.2.10:443', source: 'web-1', since: '5m' });
+    expect([status, body.code, body.subject.hostname, body.advice[0].now]).toEqual([
+      200,
+      'accept_queue_full',
+      'db-1',
+      '4',
+    ]);
+    expect(body.breakdown).toEqual([{ code: 'accept_queue_full', handshakes: 2, addedLatencyUs: 8_000_000 }]);
+    expect(body.missing).toEqual(['the server’s side is not traced']);
+  });
+
+  it.each([
+    ['192.0.2.1', 'port_closed', []],
+    ['192.0.2.40:443', 'syn_lost_on_path', []],
+    [
+      '192.0.2.4',
+      'unexplained',
+      ['the server’s side is not traced', 'the server’s listeners are not traced (probe listener)'],
+    ],
+    [
+      '192.0.2.5',
+      'nothing_slow',
+      ['the server’s side is not traced', 'the server’s listeners are not traced (probe listener)'],
+    ],
+    ['192.0.2.50', 'resolver_overloaded', ['the resolver’s side is not traced']],
+    ['slow.example', 'name_slow', []],
+  ])('says of %s: %s', async (destination, code, missing) => {
+    const { body } = await diagnose({ destination, since: '5m' });
+    expect([body.code, body.missing]).toEqual([code, expect.arrayContaining(missing)]);
+  });
+
+  it('says that there is nothing to go by, and what is missing', async () => {
+    const { body } = await diagnose({ destination: '203.0.113.1:80' });
+    expect([body.code, body.examined.records, body.evidence]).toEqual(['no_data', 0, []]);
+    expect(body.missing).toContain('the server’s side is not traced');
+  });
+
+  it.each([
+    [{ destination: '192.0.2.1:0' }, 'destination'],
+    [{ destination: 'example.com:80' }, 'destination'],
+    [{ destination: 'no such name' }, 'destination'],
+    [{ destination: '192.0.2.1', source: 'nobody' }, 'source'],
+    [{ destination: '192.0.2.1', since: '25h' }, 'since'],
+    [{}, 'destination'],
+  ])('refuses %j and names the field', async (body, path) => {
+    const answer = await diagnose(body);
+    expect([answer.status, answer.body.errors[0].path]).toEqual([400, path]);
+  });
+});

@@ -61,6 +61,10 @@ export const ROUTE_FIXTURES: Readonly<Record<string, RouteFixture>> = {
     }),
   },
   'PATCH /api/v1/schedules/{id}': { body: () => ({ name: unique('renamed') }) },
+  'POST /api/v1/diagnoses': {
+    body: () => ({ destination: '192.0.2.1:443' }),
+    changesNothing: 'it answers from what is stored',
+  },
   'GET /api/v1/findings': { seed: openFinding },
   'GET /api/v1/findings/{id}': { path: openFinding },
   'POST /api/v1/findings/{id}/acknowledge': {

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Snapshot } from '../../stored-batches/snapshot.js';
-import { ArrivalStore, type Arrivals } from '../evidence/arrival.store.js';
+import { ArrivalStore } from '../evidence/arrival.store.js';
 import { CoverageStore } from '../evidence/coverage.store.js';
+import type { Arrivals } from '../evidence/evidence-reader.js';
 import { Memory } from '../evidence/memory.js';
 import { FindingMetrics } from './finding.metrics.js';
 

@@ -4,7 +4,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import type { Snapshot } from '../../stored-batches/snapshot.js';
 
 /** How long a replica keeps the work without a word; another one takes it up then. Milliseconds, a multiple of the time between rounds. */
-const HELD_MS = 5_000;
+const HELD_MS = 10_000;
 
 export interface EngineState {
   /** By the database's clock. */

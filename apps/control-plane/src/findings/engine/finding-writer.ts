@@ -36,8 +36,15 @@ export class FindingWriter {
     let opened = 0;
     for (let start = 0; start < all.length; start += CHUNK) {
       const changes = await this.changes(manager, all.slice(start, start + CHUNK), arrivedMs, nowMs);
-      await upsert(manager, changes);
-      await this.announce(manager, changes);
+      const rows = await upsert(manager, changes);
+      const types = new Map(
+        changes.flatMap(({ row, event }) => (event ? [[row['id'], event] as const] : [])),
+      );
+      await this.publish(
+        manager,
+        rows.filter(({ id }) => types.has(id)),
+        ({ id }) => types.get(id) ?? 'finding.updated',
+      );
       opened += changes.filter(({ event }) => event === 'finding.opened').length;
     }
     return opened;
@@ -91,16 +98,6 @@ export class FindingWriter {
       if (row?.resolvedAt && arrivedMs <= row.resolvedAt.getTime()) return [];
       return [changeOf(row, group, nowMs)];
     });
-  }
-
-  private async announce(manager: EntityManager, changes: readonly Change[]): Promise<void> {
-    const types = new Map(changes.flatMap(({ row, event }) => (event ? [[row['id'], event] as const] : [])));
-    if (types.size === 0) return;
-    const rows: FindingRow[] = await manager.query(
-      `SELECT ${FINDING_COLUMNS} FROM finding WHERE id = ANY ($1::uuid[]) ORDER BY id`,
-      [[...types.keys()]],
-    );
-    await this.publish(manager, rows, ({ id }) => types.get(id) ?? 'finding.updated');
   }
 }
 
@@ -184,9 +181,9 @@ function storable(text: string | null): string | null {
   return text?.replaceAll('\0', '') ?? null;
 }
 
-async function upsert(manager: EntityManager, changes: readonly Change[]): Promise<void> {
-  if (changes.length === 0) return;
-  await manager.query(
+async function upsert(manager: EntityManager, changes: readonly Change[]): Promise<FindingRow[]> {
+  if (changes.length === 0) return [];
+  const rows: FindingRow[] = await manager.query(
     `INSERT INTO finding (${WRITTEN_COLUMNS})
      SELECT ${WRITTEN_COLUMNS} FROM jsonb_to_recordset($1::jsonb) AS change (
        id uuid, code text, subject_key text, subject_kind text, agent_id uuid, address inet, port integer, name text, netns bigint,
@@ -196,9 +193,10 @@ async function upsert(manager: EntityManager, changes: readonly Change[]): Promi
      ON CONFLICT (code, subject_key) DO UPDATE SET ${WRITTEN_COLUMNS.split(', ')
        .filter((column) => !/^(id|code|subject_key)$/.test(column))
        .map((column) => `${column} = EXCLUDED.${column}`)
-       .join(', ')}`,
+       .join(', ')} RETURNING ${FINDING_COLUMNS}`,
     [JSON.stringify(changes.map(({ row }) => row))],
   );
+  return rows;
 }
 
 const WRITTEN_COLUMNS =

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { FindingCode } from '@synscope/api-contract';
-import type { Arrivals } from '../evidence/arrival.store.js';
+import type { Arrivals } from '../evidence/evidence-reader.js';
 import type { Memory } from '../evidence/memory.js';
 import type { ListenerSample } from '../evidence/records.js';
 import { Situations } from '../evidence/situations.js';

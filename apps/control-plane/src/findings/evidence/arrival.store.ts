@@ -6,32 +6,14 @@ import { hashOfBatch } from '../../record-storage/record-id.js';
 import { committedBatchesSql, endOfPage, placing } from '../../stored-batches/committed-batches.js';
 import { readSnapshot } from '../../stored-batches/read-snapshot.js';
 import { type Snapshot, snapshotThrough } from '../../stored-batches/snapshot.js';
-import type { Activity } from './address-book.js';
-import {
-  ACTIVITY_SQL,
-  type ActivityRow,
-  DROP_COLUMNS,
-  type DropRow,
-  HANDSHAKE_COLUMNS,
-  type HandshakeRow,
-  LISTENER_COLUMNS,
-  type ListenerRow,
-  QUERY_COLUMNS,
-  type QueryRow,
-  type TimeOf,
-  toActivity,
-  toDrop,
-  toHandshakeEnd,
-  toListenerSample,
-  toQueryEnd,
-} from './record-rows.js';
-import type { HandshakeEnd, ListenerSample, QueryEnd, ReceiveDrop } from './records.js';
+import { type Arrivals, EvidenceReader, mergeArrivals } from './evidence-reader.js';
+import type { TimeOf } from './record-rows.js';
 
 /** Batches and records that are read at a time, besides what is left of the last transaction. */
 const PAGE_BATCHES = 200;
-const PAGE_RECORDS = 20_000;
-/** Slow or failed records of one kind that are judged of a page; the others are counted as passed over. */
-export const MOST_SUSPECTS = 5_000;
+const PAGE_RECORDS = 4_000;
+/** Records of one kind that are taken from a page at most. A page holds fewer, unless one transaction stored as many. */
+const MOST_SUSPECTS = 20_000;
 /** Batches whose records lie further apart are looked for one after the other. Microseconds. */
 const LONGEST_GAP_US = 10_000_000;
 /** What is later than this by its host's clock, put right, is taken for just now: the clock was set meanwhile. Microseconds. */
@@ -53,30 +35,13 @@ export interface BatchPage {
   readonly more: boolean;
 }
 
-/** What a page of batches brought that may matter. */
-export interface Arrivals {
-  readonly handshakes: readonly HandshakeEnd[];
-  readonly activities: readonly Activity[];
-  readonly samples: readonly ListenerSample[];
-  readonly drops: readonly ReceiveDrop[];
-  readonly queries: readonly QueryEnd[];
-  readonly questions: readonly QuestionActivity[];
-}
-
-/** Who asked, or was asked. */
-export interface QuestionActivity {
-  readonly agentId: string;
-  readonly netns: number | null;
-  readonly side: 'client' | 'resolver';
-  readonly ownAddress: string;
-  readonly serverPort: number;
-  readonly seenAtUs: number;
-}
-
 /** Reads what was stored since, batch by batch, in the order of their transactions. */
 @Injectable()
 export class ArrivalStore {
-  constructor(private readonly pool: DatabasePool) {}
+  constructor(
+    private readonly pool: DatabasePool,
+    private readonly records: EvidenceReader,
+  ) {}
 
   snapshot(): Promise<Snapshot> {
     return readSnapshot(this.pool);
@@ -129,79 +94,29 @@ export class ArrivalStore {
     const timeOf = await this.timing(batches);
     const found: Arrivals[] = [];
     for (const cluster of clustersOf(batches)) found.push(await this.readCluster(cluster, timeOf));
-    const all = <K extends keyof Arrivals>(kind: K) => found.flatMap((arrivals) => [...arrivals[kind]]);
-    return {
-      handshakes: all('handshakes') as HandshakeEnd[],
-      activities: all('activities') as Activity[],
-      samples: all('samples') as ListenerSample[],
-      drops: all('drops') as ReceiveDrop[],
-      queries: all('queries') as QueryEnd[],
-      questions: all('questions') as QuestionActivity[],
-    };
+    return mergeArrivals(found);
   }
 
   private async readCluster(cluster: Cluster, timeOf: TimeOf): Promise<Arrivals> {
-    const within = {
-      sql: `observed_at >= $1::timestamptz AND observed_at <= $2::timestamptz AND agent_id = ANY ($3::uuid[])
-        AND substr(id::text, 20, 14) = ANY ($4::text[])`,
+    const sql = `observed_at >= $1::timestamptz AND observed_at <= $2::timestamptz AND agent_id = ANY ($3::uuid[])
+        AND substr(id::text, 20, 14) = ANY ($4::text[])`;
+    return this.records.read(timeOf, {
+      conditions: {
+        handshake: sql,
+        activity: sql,
+        listenerSample: sql,
+        receiveQueueDrop: sql,
+        dnsQuery: sql,
+        question: sql,
+      },
       parameters: [
         formatMicroseconds(BigInt(cluster.firstUs)),
         formatMicroseconds(BigInt(cluster.lastUs)),
         [...new Set(cluster.batches.map(({ agentId }) => agentId))],
         cluster.batches.map(({ mark }) => mark),
       ],
-    };
-    const rows = async <R extends object>(columns: string, rest: string): Promise<R[]> =>
-      (
-        await this.pool.query<R>(
-          `SELECT ${columns} FROM ${rest.replace('$within', within.sql)}`,
-          within.parameters,
-        )
-      ).rows;
-    return {
-      handshakes: (
-        await rows<HandshakeRow>(
-          HANDSHAKE_COLUMNS,
-          // 1 is established; what waited for accept() is told by its wait, or by flag 8; flag 1 is the cookie path.
-          `handshake WHERE $within AND (outcome <> 1 OR syn_retransmits > 0 OR syn_ack_retransmits > 0
-             OR accept_wait_us >= 200000 OR flags & 9 <> 0) ORDER BY observed_at LIMIT ${MOST_SUSPECTS}`,
-        )
-      ).map((row) => toHandshakeEnd(row, timeOf)),
-      activities: (await rows<ActivityRow>(ACTIVITY_SQL.columns, ACTIVITY_SQL.rest)).map((row) =>
-        toActivity(row, timeOf),
-      ),
-      samples: (
-        await rows<ListenerRow>(
-          LISTENER_COLUMNS,
-          `listener_sample WHERE $within ORDER BY observed_at LIMIT 20000`,
-        )
-      ).map((row) => toListenerSample(row, timeOf)),
-      drops: (
-        await rows<DropRow>(
-          DROP_COLUMNS,
-          `receive_queue_drop WHERE $within ORDER BY observed_at LIMIT ${MOST_SUSPECTS}`,
-        )
-      ).map((row) => toDrop(row, timeOf)),
-      queries: (
-        await rows<QueryRow>(
-          QUERY_COLUMNS,
-          // 1 is answered.
-          `dns_query WHERE $within AND (outcome <> 1 OR elapsed_us >= 200000 OR attempt > 1)
-            ORDER BY observed_at LIMIT ${MOST_SUSPECTS}`,
-        )
-      ).map((row) => toQueryEnd(row, timeOf)),
-      questions: (
-        await rows<QuestionRow>(
-          `agent_id AS "agentId", netns, side, host(CASE side WHEN 1 THEN client_address ELSE server_address END) AS "ownAddress",
-           server_port AS "serverPort", max(observed_at) AS "lastAt"`,
-          `dns_query WHERE $within GROUP BY 1, 2, 3, 4, 5 LIMIT ${MOST_SUSPECTS}`,
-        )
-      ).map(({ lastAt, side, ...row }) => ({
-        ...row,
-        side: side === 1 ? ('client' as const) : ('resolver' as const),
-        seenAtUs: timeOf(row.agentId, microseconds(lastAt)),
-      })),
-    };
+      limit: MOST_SUSPECTS,
+    });
   }
 
   /** How to put the clocks of these agents right. What a batch cannot have held yet when it came was measured by a clock that was set since. */
@@ -221,15 +136,6 @@ export class ArrivalStore {
       return atUs > receivedUs + LATEST_US ? receivedUs : atUs;
     };
   }
-}
-
-interface QuestionRow {
-  readonly agentId: string;
-  readonly netns: number | null;
-  readonly side: number;
-  readonly ownAddress: string;
-  readonly serverPort: number;
-  readonly lastAt: string;
 }
 
 interface BatchRow {

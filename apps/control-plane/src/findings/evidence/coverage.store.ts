@@ -12,10 +12,14 @@ const LOSS_MATTERS_US = 300_000_000;
 /** Hosts whose clock is behind report their loss as of earlier. Microseconds. */
 const CLOCKS_APART_US = 2 * 3_600_000_000;
 
+/** What sessions ask for that is kept in memory. */
+const MOST_SPECS = 1_000;
+
 export interface RunningTarget {
   readonly agentId: string;
   readonly sessionId: string;
   readonly startedUs: number;
+  readonly endedUs: number | null;
   readonly spec: TraceSessionSpec;
 }
 
@@ -26,14 +30,40 @@ export class CoverageStore {
   constructor(private readonly pool: DatabasePool) {}
 
   async running(): Promise<readonly RunningTarget[]> {
-    const { rows } = await this.pool.query<{ agentId: string; sessionId: string; startedAt: string }>(
-      `SELECT agent_id AS "agentId", session_id AS "sessionId", started_at AS "startedAt" FROM session_target
-        WHERE ended_at IS NULL AND observed = 'running' AND started_at IS NOT NULL`,
+    return this.targets(`ended_at IS NULL AND observed = 'running'`, []);
+  }
+
+  /** Those that ran at some time since then. */
+  async since(sinceUs: number): Promise<readonly RunningTarget[]> {
+    const text = formatMicroseconds(BigInt(Math.round(sinceUs)));
+    return this.targets('(ended_at IS NULL OR ended_at >= $1::timestamptz)', [text]);
+  }
+
+  private async targets(condition: string, parameters: readonly string[]): Promise<readonly RunningTarget[]> {
+    const { rows } = await this.pool.query<{
+      agentId: string;
+      sessionId: string;
+      startedAt: string;
+      endedAt: string | null;
+    }>(
+      `SELECT agent_id AS "agentId", session_id AS "sessionId", started_at AS "startedAt", ended_at AS "endedAt"
+         FROM session_target WHERE started_at IS NOT NULL AND ${condition}`,
+      [...parameters],
     );
     const specs = await this.specsOf([...new Set(rows.map(({ sessionId }) => sessionId))]);
-    return rows.flatMap(({ agentId, sessionId, startedAt }) => {
+    const time = (text: string) => Number(resolveTime(text, 0));
+    return rows.flatMap(({ agentId, sessionId, startedAt, endedAt }) => {
       const spec = specs.get(sessionId);
-      return spec ? [{ agentId, sessionId, startedUs: Number(resolveTime(startedAt, 0)), spec }] : [];
+      if (!spec) return [];
+      return [
+        {
+          agentId,
+          sessionId,
+          startedUs: time(startedAt),
+          endedUs: endedAt === null ? null : time(endedAt),
+          spec,
+        },
+      ];
     });
   }
 
@@ -61,7 +91,7 @@ export class CoverageStore {
       for (const { id, spec } of rows) this.specs.set(id, traceSessionSpecSchema.parse(spec));
     }
     const found = new Map([...this.specs].filter(([id]) => ids.includes(id)));
-    for (const id of this.specs.keys()) if (!found.has(id)) this.specs.delete(id);
+    if (this.specs.size > MOST_SPECS) this.specs.clear();
     return found;
   }
 }

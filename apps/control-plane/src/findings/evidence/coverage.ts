@@ -35,18 +35,25 @@ export class Coverage {
       readonly agentId: string;
       readonly sessionId: string;
       readonly startedUs: number;
+      /** Null if it runs. */
+      readonly endedUs: number | null;
       readonly spec: TraceSessionSpec;
     }[],
     losers: ReadonlySet<string>,
   ): void {
     this.losers = losers;
-    for (const { agentId, sessionId, startedUs, spec } of running) {
+    for (const { agentId, sessionId, startedUs, endedUs, spec } of running) {
+      const untilUs = endedUs ?? nowUs;
       const spans = this.spans.get(agentId) ?? new Map<string, TracedSpan>();
       this.spans.set(agentId, spans);
       const span = spans.get(sessionId);
-      if (span) span.untilUs = nowUs;
-      else spans.set(sessionId, { fromUs: startedUs, untilUs: nowUs, spec });
+      if (span) span.untilUs = untilUs;
+      else spans.set(sessionId, { fromUs: startedUs, untilUs, spec });
     }
+  }
+
+  /** Forgets what is over. */
+  prune(nowUs: number): void {
     for (const [agentId, spans] of this.spans) {
       for (const [sessionId, { untilUs }] of spans) if (untilUs < nowUs - KEPT_US) spans.delete(sessionId);
       if (spans.size === 0) this.spans.delete(agentId);

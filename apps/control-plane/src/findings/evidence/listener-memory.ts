@@ -41,17 +41,24 @@ export class ListenerMemory {
   private count = 0;
 
   /** Who is known to have an address: `agent|netns`. */
-  constructor(private readonly ownersOf: (address: string) => ReadonlySet<string>) {}
+  constructor(
+    private readonly ownersOf: (address: string) => ReadonlySet<string>,
+    private readonly samplesPerListener = SAMPLES_PER_LISTENER,
+  ) {}
 
   add(sample: ListenerSample): void {
     const listeners = this.byPort.get(sample.port) ?? new Map<string, Listener>();
     this.byPort.set(sample.port, listeners);
     const key = `${hostKey(sample)}|${sample.address}`;
-    const known = listeners.get(key);
-    if (!known) this.count++;
-    const samples = [...(known?.samples ?? []), sample].sort((a, b) => a.untilUs - b.untilUs);
     const { agentId, netns, address, port } = sample;
-    listeners.set(key, { agentId, netns, address, port, samples: samples.slice(-SAMPLES_PER_LISTENER) });
+    const listener = listeners.get(key) ?? { agentId, netns, address, port, samples: [] };
+    if (!listeners.has(key)) this.count++;
+    listeners.set(key, listener);
+    const last = listener.samples.at(-1);
+    listener.samples.push(sample);
+    if (last && last.untilUs > sample.untilUs) listener.samples.sort((a, b) => a.untilUs - b.untilUs);
+    if (listener.samples.length > 2 * this.samplesPerListener)
+      listener.samples = listener.samples.slice(-this.samplesPerListener);
   }
 
   /** Forgets what is over. */

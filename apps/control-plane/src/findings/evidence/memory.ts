@@ -1,7 +1,7 @@
 import { ACCEPT_WINDOW_US, SLOW_ACCEPT_US } from '../rules/thresholds.js';
 import { AddressBook } from './address-book.js';
-import type { Arrivals } from './arrival.store.js';
 import { Coverage } from './coverage.js';
+import type { Arrivals } from './evidence-reader.js';
 import { hostKey, ListenerMemory } from './listener-memory.js';
 import { type HandshakeEnd, isLoopback, isWildcard, type QueryEnd, type ReceiveDrop } from './records.js';
 
@@ -26,13 +26,17 @@ export interface Host {
  */
 export class Memory {
   readonly addresses = new AddressBook();
-  readonly listeners = new ListenerMemory(this.addresses.ownersOf);
+  readonly listeners: ListenerMemory;
   readonly coverage = new Coverage();
   private drops: ReceiveDrop[] = [];
   /** `agent|netns|port` → when connections waited long for accept(), ascending. */
   private readonly accepts = new Map<string, number[]>();
   /** `address|port` of resolvers → host → when it last told of a query. */
   private readonly resolvers = new Map<string, Map<string, Host & { atUs: number }>>();
+
+  constructor(samplesPerListener?: number) {
+    this.listeners = new ListenerMemory(this.addresses.ownersOf, samplesPerListener);
+  }
 
   add(arrivals: Arrivals): void {
     for (const activity of arrivals.activities) this.addresses.add(activity);
@@ -48,6 +52,7 @@ export class Memory {
   prune(nowUs: number): void {
     this.addresses.prune(nowUs);
     this.listeners.prune(nowUs);
+    this.coverage.prune(nowUs);
     this.drops = this.drops.filter(({ untilUs }) => untilUs >= nowUs - DROPS_KEPT_US).slice(-DROPS);
     for (const [key, times] of this.accepts)
       if ((times.at(-1) ?? 0) < nowUs - 2 * ACCEPT_WINDOW_US || this.accepts.size > PORTS_OF_ACCEPTS)

@@ -74,13 +74,10 @@ export interface ActivityRow {
 }
 
 /** 1 is the client's role, and established. Ephemeral ports are left out, or each handshake would be a group. */
-export const ACTIVITY_SQL = {
-  columns: `agent_id AS "agentId", netns, role, host(local_address) AS "localAddress",
-    host(CASE role WHEN 1 THEN remote_address ELSE local_address END) AS "serverAddress",
-    CASE role WHEN 1 THEN remote_port ELSE local_port END AS "serverPort",
-    max(observed_at) FILTER (WHERE outcome = 1) AS "establishedAt", max(observed_at) AS "seenAt"`,
-  rest: 'handshake WHERE $within GROUP BY 1, 2, 3, 4, 5, 6 LIMIT 20000',
-};
+export const ACTIVITY_COLUMNS = `agent_id AS "agentId", netns, role, host(local_address) AS "localAddress",
+  host(CASE role WHEN 1 THEN remote_address ELSE local_address END) AS "serverAddress",
+  CASE role WHEN 1 THEN remote_port ELSE local_port END AS "serverPort",
+  max(observed_at) FILTER (WHERE outcome = 1) AS "establishedAt", max(observed_at) AS "seenAt"`;
 
 export function toActivity(row: ActivityRow, timeOf: TimeOf): Activity {
   const time = (text: string) => timeOf(row.agentId, Number(resolveTime(text, 0) ?? 0n));
