@@ -19,7 +19,7 @@ describe('the REST API', () => {
     'refuses a body of %s within one another without end, also with an Idempotency-Key',
     async (what, nested) => {
       const withKey: Record<string, string> = { 'idempotency-key': what };
-    for (const headers of [{}, withKey]) {
+      for (const headers of [{}, withKey]) {
         const answer = await control.call('POST', '/api-tokens', { body: nested(150_000), headers });
         expect(answer.body).toMatchObject({ status: 400, code: 'invalid_request' });
         expect(answer.body.errors).toEqual([{ path: '', message: 'is nested deeper than 32 levels' }]);
