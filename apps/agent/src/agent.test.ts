@@ -8,7 +8,7 @@ import { desiredSession } from './testing/desired-session.js';
 import { ManualClock } from './testing/manual-clock.js';
 import { wireName } from './testing/record-bytes.js';
 import { HOOKS } from './testing/stand-in-probe.js';
-import type { AgentStream } from './testing/test-control-plane.js';
+import { type AgentStream, TestControlPlane } from './testing/test-control-plane.js';
 import { AGENT_VERSION } from './version.js';
 
 let harness: AgentHarness;
@@ -262,6 +262,31 @@ describe('the agent', () => {
     expect(await successor.batches.next()).toMatchObject({ seq: 4n, handshakes: { pid: [4] } });
     // Nothing was reconfigured.
     expect(run.configures.drain()).toEqual([]);
+  });
+
+  it('goes on at another replica when its own is gone, with what that one has not acknowledged', async () => {
+    const other = await TestControlPlane.start(harness.plane.authority);
+    try {
+      await harness.agent({ server: `${harness.plane.address},${other.address}` }).start();
+      // The agent begins at either.
+      const ends = [harness.plane, other].map((plane) => ({ plane, stream: plane.nextStream() }));
+      const used = await Promise.race(ends.map((end) => end.stream.then(() => end)));
+      const stream = await used.stream;
+      const run = await harness.probe.runs.next();
+      await running(stream);
+      const { revision } = await run.configures.next();
+      stream.acknowledging = false;
+      run.sendHandshakes([{ revision, slots: 1n, pid: 1 }]);
+      const unacknowledged = await stream.batches.next();
+
+      used.plane.stop();
+      const successor = await (ends.find((end) => end !== used) ?? used).stream;
+      expect(successor.hello.sessions).toMatchObject([{ state: SessionState.RUNNING }]);
+      expect(await successor.batches.next()).toEqual(unacknowledged);
+      expect(run.configures.drain()).toEqual([]);
+    } finally {
+      other.stop();
+    }
   });
 
   it('has no more batches on their way than the control plane allows', async () => {

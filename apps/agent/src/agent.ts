@@ -22,6 +22,7 @@ import { DataDirectory } from './data-directory.js';
 import { hostBootId } from './host-boot-id.js';
 import { IdentityKeeper } from './identity/identity-keeper.js';
 import { IdentityStore } from './identity/identity-store.js';
+import { ServerAddresses } from './identity/server-addresses.js';
 import { ClockOffsetEstimator } from './link/clock-offset-estimator.js';
 import { Link } from './link/link.js';
 import type { Log } from './log.js';
@@ -95,7 +96,8 @@ export class Agent {
     this.failure = new Promise((resolve) => {
       this.fail = resolve;
     });
-    const { server, token, labels } = configuration;
+    const { token, labels } = configuration;
+    const servers = new ServerAddresses(configuration.servers);
     this.buffer = new MemoryBatchBuffer(configuration.bufferBytes);
     const directory = new DataDirectory(configuration.dataDir);
     this.names = namePolicyOf(configuration.queryNames, directory);
@@ -133,13 +135,13 @@ export class Agent {
     this.intake = new RecordIntake(this.sessions, this.batcher, processNames, log);
     this.probe = new ProbeSupervisor(configuration.probe, this.probeEvents(), clock, log);
     this.identity = new IdentityKeeper(
-      { server, token, labels, hostname: os.hostname() },
+      { servers, token, labels, hostname: os.hostname() },
       new IdentityStore(directory),
       clock,
       log,
     );
     this.clockOffset = new ClockOffsetEstimator(clock);
-    this.link = new Link(server, this.buffer, this.linkEvents(), clock, log);
+    this.link = new Link(servers, this.buffer, this.linkEvents(), clock, log);
   }
 
   /** Returns once the probe has answered, or not in time; the link is on its way then. Throws AgentError if it can never get there. */

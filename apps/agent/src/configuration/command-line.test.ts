@@ -32,7 +32,7 @@ describe('the configuration', () => {
       SYNSCOPE_LABELS: 'a=environment,b=environment',
     });
     expect(configuration).toMatchObject({
-      server: { host: 'flag', port: 1 },
+      servers: [{ host: 'flag', port: 1 }],
       dataDir: '/environment',
       logLevel: 'error',
       bufferBytes: 32 * 1024 * 1024,
@@ -40,6 +40,16 @@ describe('the configuration', () => {
       token: undefined,
       queryNames: { kind: 'full' },
     });
+  });
+
+  it('takes several addresses, separated by commas or one by one', () => {
+    const servers = [
+      { host: 'a', port: 1 },
+      { host: '::1', port: 2 },
+    ];
+    expect(parseCommandLine(['--server', 'a:1', '--server', '[::1]:2'], {})).toMatchObject({ servers });
+    expect(parseCommandLine([], { SYNSCOPE_SERVER: 'a:1, [::1]:2' })).toMatchObject({ servers });
+    expect(parseCommandLine(['--config', file({ server: 'a:1,[::1]:2' })], {})).toMatchObject({ servers });
   });
 
   it('takes everything from the environment, the file’s name too', () => {
@@ -73,6 +83,8 @@ describe('the configuration', () => {
   it.each<[readonly string[], RegExp]>([
     [[], /no control plane is named: give --server HOST:PORT, SYNSCOPE_SERVER/],
     [['--server', 'x'], /HOST:PORT/],
+    [['--server', 'a:1,'], /HOST:PORT.*it is ""/],
+    [['--server', Array(33).fill('a:1').join()], /names 33 addresses, at most 32/],
     [['--server', 'h:1', '--label', 'novalue'], /--label: "novalue" is no label; write key=value/],
     [['--server', 'h:1', '--label', 'a b=c'], /label "a b"/],
     [['--server', 'h:1', '--log-level', 'loud'], /log level must be one of/],

@@ -17,6 +17,8 @@ Each setting is taken from the first of these that has it: the flag, the environ
 Labels are merged by key in the same order. A token on the command line is visible to every user of the host (ps): prefer
 SYNSCOPE_TOKEN or the file. The token is needed once; later starts use the identity in the data directory.
 
+Of several addresses a random one is tried first, and the next one whenever one does not answer or lets go. All must be of one control plane.
+
 What leaves this host of the names that its processes look up, for every session (--query-names):
   full            the names
   hash            HMAC-SHA-256 of each, as <32 hex digits>.hashed.invalid; sessions that filter by name are refused on this host
@@ -39,7 +41,7 @@ Exit status: 0 ended as asked (SIGTERM, SIGINT); 1 the control plane refused thi
 `;
 
 interface Flags {
-  readonly server?: string;
+  readonly server?: readonly string[];
   readonly token?: string;
   readonly label?: readonly string[];
   readonly dataDir?: string;
@@ -69,10 +71,14 @@ export function parseCommandLine(
     throw new AgentError('bad_usage', error.message.replace(/^error: /, ''));
   }
   const flags = command.opts<Flags>();
-  const { label, config, ...settings } = flags;
+  const { label, server, config, ...settings } = flags;
   const file = config ?? (environment['SYNSCOPE_CONFIG'] || undefined);
   return resolveConfiguration([
-    { ...settings, labels: label === undefined ? undefined : parseLabels(label, '--label') },
+    {
+      ...settings,
+      server: server?.join(','),
+      labels: label === undefined ? undefined : parseLabels(label, '--label'),
+    },
     settingsOfEnvironment(environment),
     file === undefined ? {} : readConfigurationFile(file),
   ]);
@@ -82,7 +88,11 @@ function createCommand(): Command {
   return new Command('synscope-agent')
     .description('Traces TCP handshakes and DNS on this host for a Synscope control plane.')
     .version(AGENT_VERSION)
-    .option('--server <host:port>', "the control plane's gRPC address")
+    .option(
+      '--server <host:port>',
+      "the control plane's gRPC address; of several replicas all, separated by commas or given several times",
+      collect,
+    )
     .option('--token <token>', 'join token, needed at the first start')
     .option('--label <key=value>', 'label of this host; may be given several times', collect)
     .option('--data-dir <path>', `where the identity is kept (default: ${defaultDataDirectory()})`)

@@ -6,12 +6,14 @@ import { labelProblems } from '@synscope/selector';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.js';
 import { type JoinToken, parseJoinToken } from '../identity/join-token.js';
-import { parseServerAddress, type ServerAddress } from '../identity/server-address.js';
+import type { ServerAddress } from '../identity/server-address.js';
+import { parseServerAddresses } from '../identity/server-addresses.js';
 import { LOG_LEVELS, type LogLevel } from '../log.js';
 import { parseQueryNames, type QueryNamesSetting } from '../names/query-names-setting.js';
 
 export interface Configuration {
-  readonly server: ServerAddress;
+  /** Of the control plane's replicas, at least one. */
+  readonly servers: readonly ServerAddress[];
   readonly token: JoinToken | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly dataDir: string;
@@ -24,6 +26,7 @@ export interface Configuration {
 
 /** Settings as one source gives them; what it leaves out comes from the next: flag, environment, file, default. */
 export interface Settings {
+  /** Addresses separated by commas. */
   readonly server?: string | undefined;
   readonly token?: string | undefined;
   /** Merged by key over the sources. */
@@ -115,7 +118,7 @@ export function resolveConfiguration(sources: readonly Settings[]): Configuratio
   }
   const token = first('token');
   return {
-    server: parseServerAddress(server),
+    servers: parseServerAddresses(server),
     token: token === undefined ? undefined : parseJoinToken(token),
     labels: checkedLabels(Object.assign({}, ...sources.map((source) => source.labels ?? {}).reverse())),
     dataDir: first('dataDir') ?? defaultDataDirectory(),

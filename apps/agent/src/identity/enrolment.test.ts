@@ -16,6 +16,7 @@ import { IdentityStore } from './identity-store.js';
 import { parseJoinToken } from './join-token.js';
 import { pinOf } from './pinned-authority.js';
 import { parseServerAddress } from './server-address.js';
+import { parseServerAddresses, ServerAddresses } from './server-addresses.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -39,7 +40,7 @@ function keeper(
 ) {
   return new IdentityKeeper(
     {
-      server: parseServerAddress(address),
+      servers: new ServerAddresses(parseServerAddresses(address), () => 0),
       token: token === undefined ? undefined : parseJoinToken(token),
       hostname: 'host-1',
       labels: { env: 'prod' },
@@ -51,9 +52,9 @@ function keeper(
 }
 
 const withoutToken = () => {
-  const server = parseServerAddress(plane.address);
+  const servers = new ServerAddresses(parseServerAddresses(plane.address));
   return new IdentityKeeper(
-    { server, token: undefined, hostname: 'host-1', labels: {} },
+    { servers, token: undefined, hostname: 'host-1', labels: {} },
     new IdentityStore(new DataDirectory(dataDir)),
     systemClock,
     log,
@@ -78,6 +79,13 @@ describe('enrolment', () => {
   it('is needed once: the next start finds the identity, without a token', async () => {
     const first = await keeper().credentials();
     expect(await withoutToken().credentials()).toEqual(first);
+    expect(plane.enrolments.drain()).toHaveLength(1);
+  });
+
+  it('is asked of the next address when one does not answer', async () => {
+    // Nothing listens on port 1 (tcpmux).
+    await keeper(undefined, `127.0.0.1:1,${plane.address}`).credentials();
+    expect(log.lines.join('\n')).toContain('could not enrol yet');
     expect(plane.enrolments.drain()).toHaveLength(1);
   });
 

@@ -18,10 +18,11 @@ import type { Identity, IdentityStore } from './identity-store.js';
 import type { JoinToken } from './join-token.js';
 import { fetchPinnedAuthority, ServerUnreachable } from './pinned-authority.js';
 import { grpcTarget, type ServerAddress } from './server-address.js';
+import type { ServerAddresses } from './server-addresses.js';
 import { createSigningRequest } from './signing-request.js';
 
 export interface EnrolmentOrder {
-  readonly server: ServerAddress;
+  readonly servers: ServerAddresses;
   readonly token: JoinToken;
   readonly hostname: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -47,6 +48,7 @@ export async function enrol(
       return await enrolOnce(order, store, log);
     } catch (error) {
       if (!(error instanceof ServerUnreachable)) throw error;
+      order.servers.advance();
       const delayMs = Math.round(backoff.nextWithFullJitterMs());
       log.warn({ reason: error.message, retryInMs: delayMs }, 'could not enrol yet');
       await new Promise<void>((resolve) => clock.after(delayMs, resolve));
@@ -55,7 +57,8 @@ export async function enrol(
 }
 
 async function enrolOnce(order: EnrolmentOrder, store: IdentityStore, log: Log): Promise<Identity> {
-  const authority = await fetchPinnedAuthority(order.server, order.token.pin);
+  const server = order.servers.current;
+  const authority = await fetchPinnedAuthority(server, order.token.pin);
   const previous = store.load();
   const privateKey = store.enrolmentKey();
   const request = create(EnrolRequestSchema, {
@@ -65,7 +68,7 @@ async function enrolOnce(order: EnrolmentOrder, store: IdentityStore, log: Log):
     labels: { ...order.labels },
     agentId: Buffer.from(previous?.agentId ?? '', 'hex'),
   });
-  const response = await call(order.server, authority, request);
+  const response = await call(server, authority, request);
   const identity = identityOf(response.agentId, response.certificate, privateKey);
   store.save(identity);
   log.info({ agentId: identity.agentId, expires: expiryOf(identity).toISOString() }, 'enrolled');

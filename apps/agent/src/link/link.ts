@@ -12,7 +12,8 @@ import type {
 import { Backoff } from '../backoff.js';
 import type { BatchBuffer } from '../batch/batch-buffer.js';
 import type { Clock, Timer } from '../clock.js';
-import { grpcTarget, type ServerAddress } from '../identity/server-address.js';
+import { grpcTarget } from '../identity/server-address.js';
+import type { ServerAddresses } from '../identity/server-addresses.js';
 import type { Log } from '../log.js';
 import { type LinkCredentials, LinkStream, type StreamEnd } from './link-stream.js';
 
@@ -85,7 +86,7 @@ export class Link {
   private leaseTimer: Timer | undefined;
 
   constructor(
-    private readonly server: ServerAddress,
+    private readonly servers: ServerAddresses,
     private readonly buffer: BatchBuffer,
     private readonly events: LinkEvents,
     private readonly clock: Clock,
@@ -155,7 +156,7 @@ export class Link {
       return;
     }
     if (this.isClosed()) return;
-    const stream: LinkStream = new LinkStream(this.server, credentials, {
+    const stream: LinkStream = new LinkStream(this.servers.current, credentials, {
       message: (message) => this.received(stream, message),
       writable: () => this.pump(),
       ended: (end) => this.lost(end),
@@ -209,7 +210,7 @@ export class Link {
     this.leaseMs = welcome.leaseMs;
     this.leaseTimer?.cancel();
     if (this.leaseMs > 0) this.watchLease(this.leaseMs);
-    this.log.info({ server: grpcTarget(this.server) }, 'connected');
+    this.log.info({ server: grpcTarget(this.servers.current) }, 'connected');
     this.events.welcome(welcome);
     this.beatAgain();
     this.pump();
@@ -267,6 +268,7 @@ export class Link {
     this.oneAtATime = refusedBatches && this.handleRefusedBatch(end);
     this.leave();
     if (this.isClosed()) return;
+    this.servers.advance();
     const delayMs = Math.round(this.backoff.nextWithFullJitterMs());
     this.log.warn({ code: status[end.code], reason: end.details, retryInMs: delayMs }, 'not connected');
     this.state = { kind: 'waiting', timer: this.clock.after(delayMs, () => void this.connect()) };
