@@ -87,10 +87,15 @@ export class SessionProgressStore {
   /** Targets of ended sessions whose agent is away and whose lease is over by now: it has ended them by itself. */
   async endAbandonedTargets(): Promise<void> {
     await this.database.query(
-      `UPDATE session_target t SET observed = 'done', ended_at = now(), error = 'the agent was away when the session ended'
-         FROM trace_session s, agent
-        WHERE s.id = t.session_id AND agent.id = t.agent_id AND t.ended_at IS NULL AND t.desired = 'ended'
-          AND s.ended_at < now() - make_interval(secs => $2) AND NOT ${this.liveness.onlineSql('agent', '$1')}`,
+      `WITH abandoned AS (
+         SELECT t.session_id, t.agent_id FROM session_target t
+           JOIN trace_session s ON s.id = t.session_id JOIN agent ON agent.id = t.agent_id
+          WHERE t.ended_at IS NULL AND t.desired = 'ended'
+            AND s.ended_at < now() - make_interval(secs => $2) AND NOT ${this.liveness.onlineSql('agent', '$1')}
+          ORDER BY t.session_id, t.agent_id FOR NO KEY UPDATE OF t)
+       UPDATE session_target t SET observed = 'done', ended_at = now(), error = 'the agent was away when the session ended'
+         FROM abandoned a
+        WHERE t.session_id = a.session_id AND t.agent_id = a.agent_id AND t.ended_at IS NULL AND t.desired = 'ended'`,
       [this.liveness.offlineAfterSeconds, this.configuration.agentLeaseSeconds],
     );
   }

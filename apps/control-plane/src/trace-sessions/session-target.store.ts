@@ -21,6 +21,12 @@ export interface ReportedStatus {
   readonly recordCounts: readonly ProbeRecordCount[];
 }
 
+/** What one agent says of its sessions, no session twice. */
+export interface AgentStatuses {
+  readonly agentId: string;
+  readonly statuses: readonly ReportedStatus[];
+}
+
 export interface ProbeRecordCount {
   /** As the protocol numbers them; one that this version does not know is counted too. */
   readonly probe: number;
@@ -36,19 +42,28 @@ export interface OpenSessionForAgent {
   readonly target: { readonly desired: 'running' | 'ended'; readonly ended: boolean } | null;
 }
 
-export interface DesiredRow {
+export interface DesiredPair {
   readonly agentId: string;
   readonly sessionId: string;
+}
+
+export interface StoredSession {
+  readonly id: string;
   readonly spec: TraceSessionSpec;
   readonly endsAt: Date;
 }
 
 /** What became of a status. */
 export interface StatusOutcome {
+  readonly agentId: string;
   readonly sessionId: string;
   /** Whether the target's state is another one now, which may change the session's. */
   readonly changed: boolean;
 }
+
+/** Locks the targets of a session that have not ended, in the order in which statuses of several agents lock them too. */
+const HELD_TARGETS = `SELECT agent_id FROM session_target WHERE session_id = $1 AND ended_at IS NULL
+                       ORDER BY agent_id FOR NO KEY UPDATE`;
 
 /** One row per session and agent: what the agent should be doing, and what it says that it does. */
 @Injectable()
@@ -144,24 +159,30 @@ export class SessionTargetStore {
     );
   }
 
-  /** Takes in what the agent says. A target that has ended stays ended; only its count may still rise. */
+  /**
+   * Takes in what agents say, no agent twice, in one statement. A target that has ended stays ended; only its count may still rise. Targets
+   * are locked by session, then by agent, as whoever locks several of them does.
+   */
   async applyStatuses(
     manager: EntityManager,
-    agentId: string,
-    statuses: readonly ReportedStatus[],
+    reports: readonly AgentStatuses[],
   ): Promise<readonly StatusOutcome[]> {
-    if (statuses.length === 0) return [];
+    const reported = reports.flatMap(({ agentId, statuses }) =>
+      statuses.map((status) => ({ agentId, ...status })),
+    );
+    if (reported.length === 0) return [];
     const [rows] = (await manager.query(
       `WITH reported AS (
-         SELECT * FROM jsonb_to_recordset($2::jsonb)
-           AS r ("sessionId" uuid, state text, error text, hooks jsonb, "recordCounts" jsonb)),
+         SELECT * FROM jsonb_to_recordset($1::jsonb)
+           AS r ("agentId" uuid, "sessionId" uuid, state text, error text, hooks jsonb, "recordCounts" jsonb)),
        before AS (
-         SELECT t.session_id, t.observed, t.ended_at FROM session_target t JOIN reported r ON r."sessionId" = t.session_id
-          WHERE t.agent_id = $1 ORDER BY t.session_id FOR NO KEY UPDATE OF t),
+         SELECT t.session_id, t.agent_id, t.observed, t.ended_at
+           FROM session_target t JOIN reported r ON r."sessionId" = t.session_id AND r."agentId" = t.agent_id
+          ORDER BY t.session_id, t.agent_id FOR NO KEY UPDATE OF t),
        counted AS (
          INSERT INTO session_target_records AS c (session_id, agent_id, probe, record_count)
-         SELECT b.session_id, $1, n.probe, n.records
-           FROM before b JOIN reported r ON r."sessionId" = b.session_id
+         SELECT b.session_id, b.agent_id, n.probe, n.records
+           FROM before b JOIN reported r ON r."sessionId" = b.session_id AND r."agentId" = b.agent_id
            CROSS JOIN LATERAL jsonb_to_recordset(r."recordCounts") AS n (probe smallint, records bigint)
           WHERE n.records > 0
          ON CONFLICT (session_id, agent_id, probe) DO UPDATE SET record_count = excluded.record_count
@@ -172,10 +193,10 @@ export class SessionTargetStore {
               hooks = CASE WHEN b.ended_at IS NULL AND r.hooks <> '[]' THEN r.hooks ELSE t.hooks END,
               started_at = CASE WHEN r.state IN ('running', 'done') THEN coalesce(t.started_at, now()) ELSE t.started_at END,
               ended_at = CASE WHEN b.ended_at IS NULL AND r.state IN ('done', 'failed') THEN now() ELSE t.ended_at END
-         FROM before b JOIN reported r ON r."sessionId" = b.session_id
-        WHERE t.agent_id = $1 AND t.session_id = b.session_id
-       RETURNING t.session_id AS "sessionId", b.ended_at IS NULL AND b.observed <> t.observed AS changed`,
-      [agentId, JSON.stringify(statuses)],
+         FROM before b JOIN reported r ON r."sessionId" = b.session_id AND r."agentId" = b.agent_id
+        WHERE t.agent_id = b.agent_id AND t.session_id = b.session_id
+       RETURNING t.agent_id AS "agentId", t.session_id AS "sessionId", b.ended_at IS NULL AND b.observed <> t.observed AS changed`,
+      [JSON.stringify(reported)],
     )) as [StatusOutcome[], number];
     return rows;
   }
@@ -224,7 +245,9 @@ export class SessionTargetStore {
   /** Its time is over: agents whose clock is behind are told to end it. Whether there were any to tell. */
   async callBack(manager: EntityManager, id: string): Promise<boolean> {
     const [, affected] = (await manager.query(
-      `UPDATE session_target SET desired = 'ended' WHERE session_id = $1 AND ended_at IS NULL AND desired = 'running'`,
+      `WITH held AS (${HELD_TARGETS})
+       UPDATE session_target t SET desired = 'ended' FROM held
+        WHERE t.session_id = $1 AND t.agent_id = held.agent_id AND t.ended_at IS NULL AND t.desired = 'running'`,
       [id],
     )) as [unknown, number];
     return affected > 0;
@@ -233,10 +256,11 @@ export class SessionTargetStore {
   /** Nobody needs to run it any more; who has not begun is done with it. */
   async release(manager: EntityManager, id: string): Promise<void> {
     await manager.query(
-      `UPDATE session_target SET desired = 'ended',
+      `WITH held AS (${HELD_TARGETS})
+       UPDATE session_target t SET desired = 'ended',
               observed = CASE WHEN observed = 'pending' THEN 'done' ELSE observed END,
               ended_at = CASE WHEN observed = 'pending' THEN now() ELSE ended_at END
-        WHERE session_id = $1 AND ended_at IS NULL`,
+         FROM held WHERE t.session_id = $1 AND t.agent_id = held.agent_id AND t.ended_at IS NULL`,
       [id],
     );
   }
@@ -249,13 +273,23 @@ export class SessionTargetStore {
     return BigInt(rows[0]?.revision ?? 0);
   }
 
-  async desiredOf(agentIds: readonly string[]): Promise<readonly DesiredRow[]> {
-    const rows: (Omit<DesiredRow, 'spec'> & { spec: unknown })[] = await this.database.query(
-      `SELECT t.agent_id AS "agentId", s.id AS "sessionId", s.spec, s.ends_at AS "endsAt"
+  /** Which sessions these agents should be running, oldest first. */
+  async desiredOf(agentIds: readonly string[]): Promise<readonly DesiredPair[]> {
+    return this.database.query(
+      `SELECT t.agent_id AS "agentId", s.id AS "sessionId"
          FROM session_target t JOIN trace_session s ON s.id = t.session_id
         WHERE t.agent_id = ANY($1) AND t.ended_at IS NULL AND t.desired = 'running' AND s.ended_at IS NULL
         ORDER BY s.created_at, s.id`,
       [agentIds],
+    );
+  }
+
+  /** Each once: a fleet runs few sessions on many agents. */
+  async sessions(ids: readonly string[]): Promise<readonly StoredSession[]> {
+    if (ids.length === 0) return [];
+    const rows: (Omit<StoredSession, 'spec'> & { spec: unknown })[] = await this.database.query(
+      'SELECT id, spec, ends_at AS "endsAt" FROM trace_session WHERE id = ANY($1)',
+      [ids],
     );
     return rows.map((row) => ({ ...row, spec: readStoredSpec(row.spec) }));
   }

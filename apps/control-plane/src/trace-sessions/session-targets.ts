@@ -2,11 +2,11 @@ import { Injectable } from '@nestjs/common';
 import type { Labels } from '@synscope/api-contract';
 import type { DesiredSession } from '@synscope/protocol';
 import { matches, parseSelector } from '@synscope/selector';
-import { DataSource, type EntityManager } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { ChangeFeed } from '../change-feed/change-feed.js';
-import { SessionProgress } from './session-progress.js';
 import { toDesiredSession } from './session-spec.js';
 import { type ReportedStatus, SessionTargetStore } from './session-target.store.js';
+import { StatusReports } from './status-reports.js';
 
 export type { ReportedStatus } from './session-target.store.js';
 
@@ -29,9 +29,8 @@ export interface ArrivedAgent {
 @Injectable()
 export class SessionTargets {
   constructor(
-    private readonly database: DataSource,
     private readonly store: SessionTargetStore,
-    private readonly progress: SessionProgress,
+    private readonly reports: StatusReports,
     private readonly changes: ChangeFeed,
   ) {}
 
@@ -42,7 +41,7 @@ export class SessionTargets {
   ): Promise<readonly string[]> {
     await this.store.lockTargetsOf(manager, agentId);
     if (newBoot) await this.store.beginBoot(manager, agentId);
-    const outcomes = await this.store.applyStatuses(manager, agentId, held);
+    const outcomes = await this.store.applyStatuses(manager, [{ agentId, statuses: held }]);
     const absent = await this.store.reconcileAbsent(
       manager,
       agentId,
@@ -83,27 +82,21 @@ export class SessionTargets {
 
   /** Takes in what the agent says about its sessions. Those that it runs and nobody asked it for. */
   async statusesReported(agentId: string, statuses: readonly ReportedStatus[]): Promise<readonly string[]> {
-    const outcomes = await this.database.transaction((manager) =>
-      this.store.applyStatuses(manager, agentId, statuses),
-    );
-    this.progress.touch(outcomes.filter((outcome) => outcome.changed).map((outcome) => outcome.sessionId));
-    return unasked(statuses, outcomes);
+    return unasked(statuses, await this.reports.add({ agentId, statuses }));
   }
 
   /** What each of these agents should be running now. */
   async desiredOf(agentIds: readonly string[]): Promise<ReadonlyMap<string, Desired>> {
     const revision = await this.store.nextRevision();
-    const rows = Map.groupBy(await this.store.desiredOf(agentIds), (row) => row.agentId);
+    const pairs = await this.store.desiredOf(agentIds);
+    const ofAgent = Map.groupBy(pairs, (pair) => pair.agentId);
+    const stored = await this.store.sessions([...new Set(pairs.map((pair) => pair.sessionId))]);
+    const sessions = new Map(stored.map(({ id, spec, endsAt }) => [id, toDesiredSession(id, spec, endsAt)]));
     return new Map(
-      agentIds.map((agentId) => [
-        agentId,
-        {
-          revision,
-          sessions: (rows.get(agentId) ?? []).map(({ sessionId, spec, endsAt }) =>
-            toDesiredSession(sessionId, spec, endsAt),
-          ),
-        },
-      ]),
+      agentIds.map((agentId) => {
+        const desired = (ofAgent.get(agentId) ?? []).map(({ sessionId }) => sessions.get(sessionId));
+        return [agentId, { revision, sessions: desired.filter((session) => session !== undefined) }];
+      }),
     );
   }
 

@@ -14,6 +14,7 @@ import { SessionTargetStore } from './session-target.store.js';
 import { SessionTargetList } from './session-target-list.js';
 import { SessionTargets } from './session-targets.js';
 import { SessionWaiting } from './session-waiting.js';
+import { StatusReports } from './status-reports.js';
 import { TraceSessionController } from './trace-session.controller.js';
 import { TraceSessionService } from './trace-session.service.js';
 import { TraceSessionStore } from './trace-session.store.js';
@@ -30,6 +31,7 @@ import { TraceSessionStore } from './trace-session.store.js';
     SessionStarter,
     SessionTargetList,
     SessionTargets,
+    StatusReports,
     SessionTargetStore,
     SessionWaiting,
     TraceSessionService,
