@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface SessionAnswer {
+  readonly id: string;
+  readonly state: string;
+  readonly targets: {
+    readonly matched: number;
+    readonly pending: number;
+    readonly running: number;
+    readonly failed: number;
+    readonly offline: number;
+  };
+}
+
+/** The REST API of any replica, as the administrator. */
+export class LoadApi {
+  readonly #token: string;
+
+  constructor(token: string) {
+    this.#token = token;
+  }
+
+  static async of(dataDirectory: string): Promise<LoadApi> {
+    return new LoadApi((await readFile(join(dataDirectory, 'admin-token'), 'utf8')).trim());
+  }
+
+  async call<T>(method: 'GET' | 'POST', url: string, path: string, body?: object): Promise<T> {
+    const response = await fetch(`${url}/api/v1${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#token}`,
+        ...(body && { 'content-type': 'application/json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as T;
+  }
+
+  async joinToken(url: string, maxUses: number): Promise<string> {
+    const body = { name: 'load', maxUses };
+    return (await this.call<{ token: string }>('POST', url, '/join-tokens', body)).token;
+  }
+
+  startSession(url: string, selector: string, query = '?wait=60s'): Promise<SessionAnswer> {
+    const body = { selector, probes: ['tcp_handshake'] };
+    return this.call('POST', url, `/trace-sessions${query}`, body);
+  }
+
+  stopSession(url: string, id: string): Promise<unknown> {
+    return this.call('POST', url, `/trace-sessions/${id}/stop?wait=30s`);
+  }
+}
