@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startThrowawayPostgres } from '@synscope/testing';
-import pg from 'pg';
 import { LoadApi } from './lib/load-api.ts';
 import { percentile } from './lib/percentile.ts';
 import { costOf, type Replica, startReplica } from './lib/replica.ts';
@@ -51,9 +50,6 @@ const faults = {
 
 const postgres = await startThrowawayPostgres({ durable: true });
 const dataDirectory = await mkdtemp(join(tmpdir(), 'synscope-fleet-'));
-const database = new pg.Pool({ connectionString: postgres.url, max: 1 });
-// Postgres ends it before we do, if something else has failed.
-database.on('error', () => {});
 let replica: Replica | undefined;
 let fleet: SimulatedAgent[] = [];
 try {
@@ -96,7 +92,6 @@ try {
   await Promise.all(fleet.map((agent) => agent.close()));
   replica?.process.kill('SIGTERM');
   await replica?.exited;
-  await database.end();
   await postgres.remove();
   await rm(dataDirectory, { recursive: true, force: true });
 }
@@ -117,16 +112,12 @@ async function sessions(on: Replica, api: LoadApi, times: number): Promise<boole
   for (let session = 1; session <= times; session++) {
     const cpuBefore = costOf(on.process.pid).cpuSeconds;
     const start = performance.now();
-    const { id } = await api.startSession(on.url, '');
+    const { id, createdAt } = await api.startSession(on.url, '');
     const answeredMs = performance.now() - start;
     const answer = await everyTargetAnswered(on, api, id);
     // By the database's clock: from the creation of the session to the commit of each "running".
-    const { rows } = await database.query<{ ms: number }>(
-      `SELECT (extract(epoch FROM t.started_at - s.created_at) * 1000)::float8 AS ms
-         FROM session_target t JOIN trace_session s ON s.id = t.session_id WHERE s.id = $1 AND t.started_at IS NOT NULL`,
-      [id],
-    );
-    const running = rows.map(({ ms }) => ms);
+    const begun = (await api.beginOfTargets(on.url, id)).filter((time) => time !== null);
+    const running = begun.map((time) => Date.parse(time) - Date.parse(createdAt));
     // Of the targets that run or will: one that has not begun by now counts as the slowest.
     const wanted = answer.matched - answer.failed;
     const all = [...running, ...Array<number>(Math.max(0, wanted - running.length)).fill(Infinity)];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 export interface SessionAnswer {
   readonly id: string;
-  readonly state: string;
+  readonly createdAt: string;
   readonly targets: {
     readonly matched: number;
     readonly pending: number;
@@ -46,6 +46,22 @@ export class LoadApi {
   startSession(url: string, selector: string, query = '?wait=60s'): Promise<SessionAnswer> {
     const body = { selector, probes: ['tcp_handshake'] };
     return this.call('POST', url, `/trace-sessions${query}`, body);
+  }
+
+  /** When each target of a session began; null if it has not. */
+  async beginOfTargets(url: string, id: string): Promise<(string | null)[]> {
+    const begun: (string | null)[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const page: { items: { startedAt: string | null }[]; nextCursor: string | null } = await this.call(
+        'GET',
+        url,
+        `/trace-sessions/${id}/targets?limit=1000${cursor && `&cursor=${cursor}`}`,
+      );
+      begun.push(...page.items.map(({ startedAt }) => startedAt));
+      cursor = page.nextCursor;
+    }
+    return begun;
   }
 
   stopSession(url: string, id: string): Promise<unknown> {
