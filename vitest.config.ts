@@ -21,6 +21,8 @@ export default defineConfig({
             'examples/**/*.test.ts',
             // The CLI against a control plane: it crosses apps, and needs no more than they do.
             'test/cli/**/*.test.ts',
+            // Several replicas, as processes, with agents between them.
+            'test/replicas/**/*.test.ts',
           ],
           globalSetup: ['test/setup/database.ts'],
         },

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pass } from 'node:timers/promises';
 
 export interface SessionAnswer {
   readonly id: string;
@@ -48,20 +49,39 @@ export class LoadApi {
     return this.call('POST', url, `/trace-sessions${query}`, body);
   }
 
-  /** When each target of a session began; null if it has not. */
-  async beginOfTargets(url: string, id: string): Promise<(string | null)[]> {
-    const begun: (string | null)[] = [];
+  /** Asks until the answer is wanted, within the time of whoever waits for it. */
+  // biome-ignore lint/suspicious/noExplicitAny: reaches into answers of every shape
+  async until<T extends object = any>(url: string, path: string, wanted: (answer: T) => boolean): Promise<T> {
+    for (;;) {
+      const answer = await this.call<T>('GET', url, path);
+      if (wanted(answer)) return answer;
+      await pass(50);
+    }
+  }
+
+  /** All items of a list, page by page. */
+  async all<T>(url: string, path: string): Promise<T[]> {
+    const items: T[] = [];
     let cursor: string | null = '';
     while (cursor !== null) {
-      const page: { items: { startedAt: string | null }[]; nextCursor: string | null } = await this.call(
+      const page: { items: T[]; nextCursor: string | null } = await this.call(
         'GET',
         url,
-        `/trace-sessions/${id}/targets?limit=1000${cursor && `&cursor=${cursor}`}`,
+        `${path}${cursor && `&cursor=${cursor}`}`,
       );
-      begun.push(...page.items.map(({ startedAt }) => startedAt));
+      items.push(...page.items);
       cursor = page.nextCursor;
     }
-    return begun;
+    return items;
+  }
+
+  /** When each target of a session began; null if it has not. */
+  async beginOfTargets(url: string, id: string): Promise<(string | null)[]> {
+    const targets = await this.all<{ startedAt: string | null }>(
+      url,
+      `/trace-sessions/${id}/targets?limit=1000`,
+    );
+    return targets.map(({ startedAt }) => startedAt);
   }
 
   stopSession(url: string, id: string): Promise<unknown> {

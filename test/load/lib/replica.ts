@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const CONTROL_PLANE = fileURLToPath(new URL('../../../apps/control-plane/dist/main.js', import.meta.url));
+export const CONTROL_PLANE = fileURLToPath(
+  new URL('../../../apps/control-plane/dist/main.js', import.meta.url),
+);
 
 /** A control plane in a process of its own, as it runs in production. */
 export interface Replica {
