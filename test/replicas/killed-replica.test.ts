@@ -100,9 +100,8 @@ it('a replica that is killed takes nothing along: its agents go on at the other,
   while ((await streamsOf(left)) < AGENTS) await pass(50);
   const targets = `/trace-sessions/${session.id}/targets?state=running`;
   await api.until(left.url, targets, ({ items }) => items.length === AGENTS);
-  await api.until(left.url, `/trace-sessions/${session.id}`, ({ recordCounts }) => {
-    return recordCounts.tcp_handshake === AGENTS * RECORDS;
-  });
+  const summary = `/handshakes/summary?sessionId=${session.id}`;
+  await api.until(left.url, summary, ({ items }) => items[0]?.count >= AGENTS * RECORDS);
   const stopped = await api.stopSession(left.url, session.id);
   expect(stopped).toMatchObject({ state: 'stopped', loss: { records: 0, intervals: [] } });
   const stored = await api.all<{ agentId: string; process: { pid: number } }>(left.url, handshakes);

@@ -8,7 +8,11 @@ const SESSIONS = 200;
 let application: TestApplication;
 let fleet: TestFleet;
 beforeAll(async () => {
-  application = await startTestApplication();
+  // These agents send no heartbeats, and on a busy machine all of it takes longer than an agent may be silent.
+  application = await startTestApplication({
+    SYNSCOPE_AGENT_HEARTBEAT: '300s',
+    SYNSCOPE_AGENT_LEASE: '3600s',
+  });
   fleet = testFleet(application);
 });
 afterAll(async () => {
