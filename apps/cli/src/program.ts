@@ -12,8 +12,10 @@ import { addListeners } from './commands/listeners.js';
 import { addLookups } from './commands/lookups.js';
 import { addSchedule } from './commands/schedule.js';
 import { addSlow } from './commands/slow.js';
+import { addThreshold } from './commands/threshold.js';
 import { addToken } from './commands/token.js';
 import { addTrace } from './commands/trace.js';
+import { addWebhook } from './commands/webhook.js';
 import { defaultConfigurationFile } from './connection.js';
 import type { Destination } from './surroundings.js';
 import { CLI_VERSION } from './version.js';
@@ -30,6 +32,8 @@ const COMMANDS = [
   addFindings,
   addDiagnose,
   addSchedule,
+  addThreshold,
+  addWebhook,
   addToken,
   addAudit,
   addDoctor,
