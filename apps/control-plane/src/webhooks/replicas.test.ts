@@ -107,8 +107,8 @@ describe('two replicas', () => {
     await publish(1);
     await wake();
     const [event] = await eventually(
-      () => database().query('SELECT id FROM webhook_event WHERE fanned_out ORDER BY id DESC LIMIT 1'),
-      (rows: { id: string }[]) => rows.length > 0,
+      () => database().query('SELECT id, fanned_out AS done FROM webhook_event ORDER BY id DESC LIMIT 1'),
+      ([newest]: { id: string; done: boolean }[]) => newest?.done === true,
     );
     await database().query(
       `INSERT INTO webhook_delivery (webhook_id, event_id, attempts, attempts_left, next_attempt_at, leased_until)

@@ -27,13 +27,16 @@ interface DeliveryRow {
   readonly createdAt: Date;
   readonly finishedAt: Date | null;
   readonly nextAttemptAt: Date | null;
+  /** Read by the same statement: what one of them has changed and the attempt itself are seen together. */
+  readonly attempts: readonly AttemptRow[] | null;
 }
 
+/** As JSON holds it. */
 interface AttemptRow {
-  readonly eventId: string;
   readonly number: number;
-  readonly startedAt: Date;
-  readonly latencyUs: string | null;
+  /** Since the Unix epoch. */
+  readonly startedMs: number;
+  readonly latencyUs: number | null;
   readonly status: number | null;
   readonly error: string | null;
   readonly response: string | null;
@@ -99,25 +102,21 @@ export class WebhookDeliveryStore {
   ): Promise<WebhookDelivery[]> {
     const rows: DeliveryRow[] = await this.database.query(
       `SELECT event_id AS id, webhook_id AS "webhookId", type AS "eventType", occurred_at AS "occurredAt", state,
-              created_at AS "createdAt", finished_at AS "finishedAt", next_attempt_at AS "nextAttemptAt"
-         FROM webhook_delivery JOIN webhook_event ON webhook_event.id = event_id
+              created_at AS "createdAt", finished_at AS "finishedAt", next_attempt_at AS "nextAttemptAt",
+              (SELECT json_agg(shown ORDER BY number) FROM (
+                 SELECT number, round(extract(epoch FROM started_at) * 1000)::bigint AS "startedMs", latency_us AS "latencyUs", status, error, response
+                   FROM webhook_attempt AS attempt
+                  WHERE attempt.webhook_id = delivery.webhook_id AND attempt.event_id = delivery.event_id
+                  ORDER BY number DESC LIMIT ${SHOWN_ATTEMPTS}) AS shown) AS attempts
+         FROM webhook_delivery AS delivery JOIN webhook_event ON webhook_event.id = event_id
         WHERE webhook_id = $1 AND ${condition} ORDER BY event_id DESC LIMIT ${limit}`,
       [webhookId, ...parameters],
     );
-    const attempts: AttemptRow[] = await this.database.query(
-      `SELECT shown.* FROM unnest($2::uuid[]) AS wanted (id) CROSS JOIN LATERAL (
-         SELECT event_id AS "eventId", number, started_at AS "startedAt", latency_us AS "latencyUs", status, error, response
-           FROM webhook_attempt WHERE webhook_id = $1 AND event_id = wanted.id
-          ORDER BY number DESC LIMIT ${SHOWN_ATTEMPTS}) AS shown
-        ORDER BY number`,
-      [webhookId, rows.map(({ id }) => id)],
-    );
-    const byEvent = Map.groupBy(attempts, ({ eventId }) => eventId);
-    return rows.map((row) => toDelivery(row, byEvent.get(row.id) ?? []));
+    return rows.map(toDelivery);
   }
 }
 
-function toDelivery(row: DeliveryRow, attempts: readonly AttemptRow[]): WebhookDelivery {
+function toDelivery({ attempts, ...row }: DeliveryRow): WebhookDelivery {
   return {
     id: row.id,
     webhookId: row.webhookId,
@@ -127,10 +126,10 @@ function toDelivery(row: DeliveryRow, attempts: readonly AttemptRow[]): WebhookD
     createdAt: formatDate(row.createdAt),
     finishedAt: row.finishedAt && formatDate(row.finishedAt),
     nextAttemptAt: row.nextAttemptAt && formatDate(row.nextAttemptAt),
-    attempts: attempts.map(({ number, startedAt, latencyUs, status, error, response }) => ({
+    attempts: (attempts ?? []).map(({ number, startedMs, latencyUs, status, error, response }) => ({
       number,
-      startedAt: formatDate(startedAt),
-      latencyUs: latencyUs === null ? null : Number(latencyUs),
+      startedAt: formatDate(new Date(startedMs)),
+      latencyUs,
       status,
       error,
       response,
