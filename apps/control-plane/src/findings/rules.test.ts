@@ -221,6 +221,9 @@ function clientQueries(): DnsQueryRecord[] {
     // The resolver itself is slow with one.
     ...times(2, () => asked('192.0.2.54', { queryName: 'upstream.example', ...SLOW })),
     asked('192.0.2.54', { queryName: 'quick.example' }),
+    // The server itself is slow with one, and asks nobody.
+    ...times(2, () => asked('192.0.2.58', { queryName: 'own.example', ...SLOW })),
+    asked('192.0.2.58', { queryName: 'quick.example' }),
     // Asked twice; the resolver saw one.
     asked('192.0.2.55', { queryName: 'lost.example', attempt: 2 }),
     asked('192.0.2.56', { queryName: 'well.example' }),
@@ -232,7 +235,10 @@ function clientQueries(): DnsQueryRecord[] {
 function resolverQueries(): DnsQueryRecord[] {
   return [
     ...times(2, () => answeredBy('192.0.2.54', { queryName: 'upstream.example', elapsedUs: 880_000 })),
+    ...times(2, () => asked('192.0.2.154', { queryName: 'upstream.example', elapsedUs: 870_000 })),
     answeredBy('192.0.2.54', { queryName: 'quick.example' }),
+    ...times(2, () => answeredBy('192.0.2.58', { queryName: 'own.example', elapsedUs: 880_000 })),
+    answeredBy('192.0.2.58', { queryName: 'quick.example' }),
     answeredBy('192.0.2.55', { queryName: 'lost.example' }),
     answeredBy('192.0.2.56', { queryName: 'well.example' }),
   ];
@@ -444,8 +450,14 @@ describe('name_slow', () => {
 });
 
 describe('resolver_slow_upstream', () => {
-  it('is a resolver that takes long over some names itself', async () => {
+  it('is a resolver that waits for another server over some names', async () => {
     expect(await codesAt('192.0.2.54')).toEqual(['resolver_slow_upstream']);
+    const finding = await findingAt('192.0.2.54', 'resolver_slow_upstream');
+    expect(valueIn(finding, 'the server that it waited for')).toBe('192.0.2.154:53');
+  });
+
+  it('is not a server that asks nobody and is slow itself', async () => {
+    expect(await codesAt('192.0.2.58')).toEqual(['name_slow']);
   });
 });
 

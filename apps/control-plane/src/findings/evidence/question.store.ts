@@ -87,6 +87,28 @@ export class QuestionStore {
     return rows.map((row) => toQueryEnd(row, (_, observedUs) => observedUs - offsetUs));
   }
 
+  /** What a host itself asked servers about these names and waited long for, within a time by its own clock. */
+  async sentBy(
+    agentId: string,
+    names: readonly string[],
+    fromUs: number,
+    untilUs: number,
+    offsetUs: number,
+  ): Promise<readonly QueryEnd[]> {
+    const { rows } = await this.pool.query<QueryRow>(
+      `SELECT ${QUERY_COLUMNS} FROM dns_query
+        WHERE observed_at >= $1::timestamptz AND observed_at <= $2::timestamptz AND agent_id = $3 AND side = 1
+          AND query_name = ANY ($4::text[]) AND elapsed_us >= ${SLOW_ANSWER_US / 2} LIMIT ${MOST_SEEN}`,
+      [
+        formatMicroseconds(BigInt(Math.round(fromUs + offsetUs))),
+        formatMicroseconds(BigInt(Math.round(untilUs + offsetUs))),
+        agentId,
+        [...new Set(names)].slice(0, MOST_NAMES),
+      ],
+    );
+    return rows.map((row) => toQueryEnd(row, (_, observedUs) => observedUs - offsetUs));
+  }
+
   /** How far the clocks of these agents are ahead of ours. Microseconds. */
   async clockOffsets(agentIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const { rows } = await this.pool.query<{ id: string; offset: number | null }>(

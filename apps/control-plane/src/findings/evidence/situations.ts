@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { HandshakeSituation, Peer, QuerySituation } from '../rules/situation.js';
+import { SLOW_ANSWER_US } from '../rules/thresholds.js';
 import type { Memory } from './memory.js';
 import { PeerStore } from './peer.store.js';
 import { groupBy, QuestionStore, shareKey } from './question.store.js';
@@ -39,6 +40,7 @@ export class Situations {
     if (queries.length === 0) return [];
     const answers = await this.questions.answers(queries);
     const seen = await this.seenByResolvers(queries, memory);
+    const upstream = await this.sentByResolvers(queries, memory);
     return queries.map((query) => {
       const attempts = query.attempt ?? 1;
       const { fromUs, untilUs } = timeOfQuery(query);
@@ -61,6 +63,7 @@ export class Situations {
                 ),
               }
             : null,
+        upstream: upstream.get(query.id) ?? [],
         resolverDrops: memory.dropsAtResolver(query, fromUs, lostUntilUs),
         clientDrops: memory.dropsAtClient(query, fromUs, untilUs),
         answers: answers.get(shareKey(query)) ?? { ofName: 0, slowOfName: 0, ofOthers: 0, slowOfOthers: 0 },
@@ -102,6 +105,41 @@ export class Situations {
       }
     }
     return seen;
+  }
+
+  /** For slow queries: what the resolver's host asked others about the name, which are records of a client there. */
+  private async sentByResolvers(
+    queries: readonly QueryEnd[],
+    memory: Memory,
+  ): Promise<ReadonlyMap<string, readonly QueryEnd[]>> {
+    const sent = new Map<string, readonly QueryEnd[]>();
+    const hosted = queries.flatMap((query) => {
+      const host = query.side === 'client' ? memory.resolverOf(query) : query;
+      return host && query.elapsedUs >= SLOW_ANSWER_US ? [{ query, host }] : [];
+    });
+    const byAgent = groupBy(hosted, ({ host }) => host.agentId);
+    const offsets = await this.questions.clockOffsets([...byAgent.keys()]);
+    for (const [agentId, asked] of byAgent) {
+      const times = asked.map(({ query }) => timeOfQuery(query));
+      const records = await this.questions.sentBy(
+        agentId,
+        asked.map(({ query }) => query.queryName),
+        Math.min(...times.map(({ fromUs }) => fromUs)) - SLACK_US,
+        Math.max(...times.map(({ untilUs }) => untilUs)) + SLACK_US,
+        offsets.get(agentId) ?? 0,
+      );
+      const byName = groupBy(records, ({ queryName }) => queryName);
+      for (const { query, host } of asked) {
+        const { serverAddress, serverPort } = query;
+        const others = (byName.get(query.queryName) ?? []).filter(
+          (other) =>
+            (other.netns === null || host.netns === null || other.netns === host.netns) &&
+            (other.serverAddress !== serverAddress || other.serverPort !== serverPort),
+        );
+        sent.set(query.id, others);
+      }
+    }
+    return sent;
   }
 }
 

@@ -7,18 +7,18 @@ export const nameSlow: Rule = {
   code: 'name_slow',
   looksFor: 'A name that a server answers slowly again and again, while it answers others quickly.',
   needs: [
-    'a client’s records: at least 2 answers for the name within a minute that took 200 ms or more, and these are most of them',
+    'records of a client or of the server: at least 2 answers for the name within a minute that took 200 ms or more, and these are most of them',
     'quick answers for other names by the same server meanwhile',
   ],
   wouldBeRefutedBy:
     '`dig @SERVER NAME` answering quickly several times in a row while other clients still wait.',
   onQuery: (situation) => {
     const { query, answers } = situation;
-    if (query.side !== 'client' || query.outcome === 'unanswered' || !onlyThisNameIsSlow(situation))
-      return null;
+    if (query.outcome === 'unanswered' || !onlyThisNameIsSlow(situation)) return null;
     const { queryName, serverAddress, serverPort } = query;
     return {
-      subject: serverSubject(query, queryName),
+      // Seen from both sides it is one finding.
+      subject: serverSubject({ ...query, side: 'client' }, queryName),
       severity: 'warning',
       title: `${queryName} is slow to resolve by ${endpoint(serverAddress, serverPort)}, which is quick with other names`,
       evidence: [

@@ -47,6 +47,8 @@ export interface QuerySituation {
     /** Whether a query that reached it would have left a record, all the while. */
     readonly traced: boolean;
   } | null;
+  /** What the resolver's host itself asked other servers meanwhile, about the same name. */
+  readonly upstream: readonly QueryEnd[];
   /** How often the question was sent until this record. */
   readonly attempts: number;
   /** Datagrams that the resolver's socket dropped meanwhile. */
