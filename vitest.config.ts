@@ -23,6 +23,7 @@ export default defineConfig({
             'test/cli/**/*.test.ts',
             // Several replicas, as processes, with agents between them.
             'test/replicas/**/*.test.ts',
+            'test/docs/**/*.test.ts',
           ],
           globalSetup: ['test/setup/database.ts'],
         },

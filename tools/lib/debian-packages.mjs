@@ -27,6 +27,7 @@ export const TEST_PACKAGES = [
   'dnsmasq-base',
   'musl-tools',
   'curl',
+  'jq',
   'postgresql-client',
 ];
 
