@@ -78,7 +78,12 @@ const records: { agent: string; record: HandshakeRecord }[] = [
       containerId: 'c0ffee',
     },
   },
-].map(({ agent, record }) => ({ agent, record: handshakeRecord(record as Partial<HandshakeRecord>) }));
+]
+  // Sequence numbers of their own, so that none is taken for the other end of another.
+  .map(({ agent, record }, index) => ({
+    agent,
+    record: handshakeRecord({ clientIsn: 2 * index + 1, ...(record as Partial<HandshakeRecord>) }),
+  }));
 
 let application: TestApplication;
 const items = async (query: string) => (await application.call('GET', `/handshakes?${query}`)).body.items;
@@ -271,7 +276,7 @@ describe('GET /handshakes', () => {
 });
 
 describe('GET /handshakes/{id}', () => {
-  it('finds a record by its id, with room for the other end', async () => {
+  it('finds a record by its id, with room for the other end, which nobody has seen', async () => {
     for (const item of await items('')) {
       expect((await application.call('GET', `/handshakes/${item.id}`)).body).toEqual({
         ...item,
