@@ -52,6 +52,8 @@ const postgres = await startThrowawayPostgres({ durable: true });
 const dataDirectory = await mkdtemp(join(tmpdir(), 'synscope-fleet-'));
 let replica: Replica | undefined;
 let fleet: SimulatedAgent[] = [];
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void end().then(() => process.exit(130)));
 try {
   replica = await startReplica(postgres.url, dataDirectory);
   const { pid } = replica.process;
@@ -90,6 +92,11 @@ try {
   if (tooLate || heartbeats > HEARTBEAT_LIMIT_PERCENT) process.exitCode = 1;
 } finally {
   await Promise.all(fleet.map((agent) => agent.close()));
+  await end();
+}
+
+/** Nothing stays behind, also when it is interrupted. */
+async function end(): Promise<void> {
   replica?.process.kill('SIGTERM');
   await replica?.exited;
   await postgres.remove();

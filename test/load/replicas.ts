@@ -33,6 +33,8 @@ const postgres = await startThrowawayPostgres({ durable: true });
 const directories = [0, 1].map(() => mkdtemp(join(tmpdir(), 'synscope-replicas-')));
 const replicas: Replica[] = [];
 let fleet: SimulatedAgent[] = [];
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void end().then(() => process.exit(130)));
 try {
   for (const directory of directories) replicas.push(await startReplica(postgres.url, await directory));
   const [here, there] = replicas as [Replica, Replica];
@@ -51,7 +53,8 @@ try {
     const start = performance.now();
     const answer = await api.startSession(here.url, `host=${host}`, '?wait=30s');
     waits.push(answer.targets.running === 1 ? performance.now() - start : Number.POSITIVE_INFINITY);
-    await api.stopSession(here.url, answer.id);
+    // That its end is known here may take a second, which nobody waits for.
+    await api.stopSession(here.url, answer.id, '');
   }
   const [p50, p99, slowest] = [0.5, 0.99, 1].map((share) => percentile(waits, share)) as [
     number,
@@ -66,6 +69,11 @@ try {
   process.exitCode = reached ? 0 : 1;
 } finally {
   await Promise.all(fleet.map((agent) => agent.close()));
+  await end();
+}
+
+/** Nothing stays behind, also when it is interrupted. */
+async function end(): Promise<void> {
   for (const replica of replicas) replica.process.kill('SIGTERM');
   await Promise.all(replicas.map(({ exited }) => exited));
   await postgres.remove();

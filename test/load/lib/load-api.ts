@@ -84,7 +84,7 @@ export class LoadApi {
     return targets.map(({ startedAt }) => startedAt);
   }
 
-  stopSession(url: string, id: string): Promise<unknown> {
-    return this.call('POST', url, `/trace-sessions/${id}/stop?wait=30s`);
+  stopSession(url: string, id: string, query = '?wait=30s'): Promise<unknown> {
+    return this.call('POST', url, `/trace-sessions/${id}/stop${query}`);
   }
 }
