@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // Workspace libs are tested from their sources: the condition picks `src/index.ts` out of each package's exports.
@@ -9,6 +10,8 @@ export default defineConfig({
   test: {
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Most of what tests do is to wait: for Postgres, for a second replica, for what happens later. vitest itself would leave a core free.
+    maxWorkers: availableParallelism() + 1,
     projects: [
       {
         extends: true,
