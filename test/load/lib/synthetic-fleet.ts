@@ -15,10 +15,11 @@ const BEHIND_NAT = 20; // … reach their server from another port
 const CLOCK_BEHIND = 10; // … are served by the host whose clock is behind
 const ACCEPTED_SOON = 960; // … the others are accepted 10 s later, or, of these,
 const ACCEPTED_IN_TIME = 990; // … after 60 s
+const RECORDS_PER_HANDSHAKE = 2 - ONE_ENDED / 1_000;
 
 /**
  * The records of a fleet, made by Postgres: of 20 clients and 20 servers whose clocks are up to 0.5 s off, one a whole hour. Handshake n is begun
- * n × 2 / rate seconds after the start, by agent n mod 20; its number stands in cgroup_id, for the count of what was found.
+ * n × 1.9 / rate seconds or so after the start, by agent n mod 20; its number stands in cgroup_id, for the count of what was found.
  */
 export class SyntheticFleet {
   readonly #pool: DatabasePool;
@@ -57,12 +58,12 @@ export class SyntheticFleet {
            SELECT n, kind, role, n % 20 AS own,
                   CASE WHEN role = 2 AND kind BETWEEN ${ONE_ENDED} AND ${ONE_ENDED + CLOCK_BEHIND - 1} THEN 99 ELSE role * 20 + n % 20 END AS agent
              FROM handshakes),
-         observed AS (SELECT *, to_timestamp($5::float8 + n * 2.0 / $6::float8 + 0.05 - role * 0.02 + (agent % 11 - 5) * 0.1 - CASE WHEN agent = 99 THEN ${CLOCK_BEHIND_SECONDS} ELSE 0 END) AS observed_at FROM made),
+         observed AS (SELECT *, to_timestamp($5::float8 + n * $6::float8 + 0.05 - role * 0.02 + (agent % 11 - 5) * 0.1 - CASE WHEN agent = 99 THEN ${CLOCK_BEHIND_SECONDS} ELSE 0 END) AS observed_at FROM made),
          stored AS (
            INSERT INTO handshake (observed_at, latency_us, accept_wait_us, client_isn, server_isn, cgroup_id, srtt_us, local_port, remote_port,
                                   role, outcome, syn_retransmits, syn_ack_retransmits, flags, id, agent_id, local_address, remote_address, session_ids)
            SELECT observed_at,
-                  900 + hashint8(n) & 255, CASE role WHEN 2 THEN 100 END, hashint8extended(n, 1) & 4294967295, hashint8extended(n, 2) & 4294967295, n, 900,
+                  900 + hashint8(n) & 255, CASE WHEN role = 2 THEN CASE WHEN kind < ${ACCEPTED_SOON} THEN 100 WHEN kind < ${ACCEPTED_IN_TIME} THEN 10000000 ELSE 60000000 END END, hashint8extended(n, 1) & 4294967295, hashint8extended(n, 2) & 4294967295, n, 900,
                   CASE role WHEN 1 THEN 32768 + n % 28000 ELSE 443 END,
                   CASE role WHEN 1 THEN 443 ELSE CASE WHEN kind >= 1000 - ${BEHIND_NAT} THEN 1024 ELSE 32768 END + n % 28000 END,
                   role, 1, CASE role WHEN 1 THEN 0 END, CASE role WHEN 2 THEN 0 END, 0,
@@ -70,7 +71,7 @@ export class SyntheticFleet {
                   (lpad(to_hex((extract(epoch FROM observed_at) * 1000)::bigint), 12, '0') || '7' || right(replace(gen_random_uuid()::text, '-', ''), 19))::uuid,
                   ('0198c0de-0000-7000-8000-' || lpad(agent::text, 12, '0'))::uuid,
                   ('10.0.' || role || '.' || own)::inet, ('10.0.' || 3 - role || '.' || own)::inet, '{}'
-             FROM observed ORDER BY n % 100, n
+             FROM observed ORDER BY hashint8(n)
            RETURNING agent_id, observed_at)
          INSERT INTO ingest_batch (agent_id, boot_id, seq, rows, received_at, first_observed_at, last_observed_at)
          SELECT agent_id, agent_id, $7::bigint, count(*), to_timestamp($5::float8 + ($7::bigint + 1) * $8::float8 + 0.3), min(observed_at), max(observed_at)
@@ -81,7 +82,7 @@ export class SyntheticFleet {
           later(10),
           later(60),
           this.#startMs / 1_000,
-          this.#options.rate,
+          lookSeconds / perLook,
           look,
           lookSeconds,
         ],
@@ -123,6 +124,6 @@ export class SyntheticFleet {
   /** Handshakes; so that the whole makes as many records as asked for. */
   #perLook(): number {
     const { rate, lookSeconds } = this.#options;
-    return Math.round((rate * lookSeconds) / 2 / 1_000) * 1_000;
+    return Math.round((rate * lookSeconds) / RECORDS_PER_HANDSHAKE / 1_000) * 1_000;
   }
 }

@@ -60,6 +60,7 @@ export class BothEndsService {
     const candidates = await this.pairs.candidatesFor(this.pool, id, observedUs, {
       spans: [span],
       ofAgents: null,
+      sought: 'any',
     });
     return choosePairs(candidates).find((pair) => pair.clientId === id || pair.serverId === id) ?? null;
   }

@@ -14,13 +14,15 @@ import { HandshakeJoinMetrics } from './handshake-join.metrics.js';
 import { HandshakePairStore } from './handshake-pair.store.js';
 import { JoinProgressStore } from './join-progress.store.js';
 
+const poolOf = (connectionString: string) =>
+  createDatabasePool({
+    connectionString,
+    maximumConnections: 8,
+    statementTimeoutMs: 30_000,
+    onConnectionLost: () => {},
+  });
 const database = await createTestDatabase();
-const pool = createDatabasePool({
-  connectionString: database.url,
-  maximumConnections: 8,
-  statementTimeoutMs: 30_000,
-  onConnectionLost: () => {},
-});
+const pool = poolOf(database.url);
 afterAll(async () => {
   await pool.end();
   await database.drop();
@@ -28,6 +30,8 @@ afterAll(async () => {
 
 const SECOND_US = 1_000_000;
 const HOUR_US = 3_600 * SECOND_US;
+/** Of `flags` of HandshakeColumns. */
+const NOT_YET_ACCEPTED = 8;
 const bootId = '0198c0de-0000-7000-8000-0000000000bb';
 let agents = 0;
 let seq = 0;
@@ -54,13 +58,13 @@ async function letTimePass(microseconds: number): Promise<void> {
   ]);
 }
 
-function replica(): HandshakeJoin {
-  const progress = new JoinProgressStore(pool);
+function replica(url = database.url, own = pool): HandshakeJoin {
+  const progress = new JoinProgressStore(own);
   const registry = new MetricsRegistry();
-  const configuration = Configuration.fromEnvironment({ DATABASE_URL: database.url });
-  const partitions = new PartitionService(new PartitionStore(pool), configuration, registry);
+  const configuration = Configuration.fromEnvironment({ DATABASE_URL: url });
+  const partitions = new PartitionService(new PartitionStore(own), configuration, registry);
   const metrics = new HandshakeJoinMetrics(registry, progress);
-  return new HandshakeJoin(pool, progress, new HandshakePairStore(), partitions, metrics);
+  return new HandshakeJoin(own, progress, new HandshakePairStore(), partitions, metrics);
 }
 
 async function joinAll(join = replica()): Promise<void> {
@@ -212,8 +216,8 @@ describe('both ends of a handshake', () => {
   it('are told apart when the same numbers come again between the same ports', async () => {
     const [web, db] = [newAgent(), newAgent()];
     const now = Date.now() * 1_000 - SECOND_US;
-    const truth = trueHandshake({ atUs: now - 100 * SECOND_US });
-    const again = { ...truth, atUs: now };
+    const truth = trueHandshake({ atUs: now - 50 * SECOND_US, acceptWaitUs: 50 * SECOND_US });
+    const again = { ...truth, atUs: now, acceptWaitUs: 100 };
     const all: HandshakeEnds[] = [endsOf(truth), endsOf(again)];
     await arrive(web, ...all.map(({ client }) => client));
     await arrive(db, ...all.map(({ server }) => shifted(server, 150)));
@@ -224,18 +228,21 @@ describe('both ends of a handshake', () => {
     expect(rows).toEqual([{ apart: 0.02515 }, { apart: 0.02515 }]);
   });
 
-  it('are joined by their arrival if the clocks are an hour apart', async () => {
-    const [web, db] = [newAgent(), newAgent()];
-    const { client, server } = endsOf(trueHandshake());
-    await arrive(web, shifted(client, -HOUR_US));
-    const join = replica();
-    while (await join.next('observed'));
-    await arrive(db, server);
-    await joinAll(join);
-    expect(await pairs()).toMatchObject([{ client: web, server: db, match: 1 }]);
-    await joinAll(join);
-    expect(await pairs()).toHaveLength(1);
-  });
+  it.each([-HOUR_US, HOUR_US])(
+    'are joined by their arrival if the clocks are an hour apart (%i)',
+    async (apart) => {
+      const [web, db] = [newAgent(), newAgent()];
+      const { client, server } = endsOf(trueHandshake());
+      await arrive(web, shifted(client, apart));
+      const join = replica();
+      while (await join.next('observed'));
+      await arrive(db, server);
+      await joinAll(join);
+      expect(await pairs()).toMatchObject([{ client: web, server: db, match: 1 }]);
+      await joinAll(join);
+      expect(await pairs()).toHaveLength(1);
+    },
+  );
 
   it('are joined by their arrival if it is the one that came first whose clock is right', async () => {
     const [web, db] = [newAgent(), newAgent()];
@@ -292,6 +299,21 @@ describe('both ends of a handshake', () => {
     await letTimePass(60 * SECOND_US);
     const recent = endsOf(trueHandshake());
     await arrive(db, { ...server, acceptWaitUs: 59 * SECOND_US }, recent.server);
+    await joinAll();
+    expect(await pairs()).toHaveLength(1);
+  });
+
+  it('are joined when nobody had accepted for a minute', async () => {
+    const [web, db] = [newAgent(), newAgent()];
+    const { client, server } = endsOf(trueHandshake({ atUs: Date.now() * 1_000 - 60 * SECOND_US }));
+    await arrive(web, client);
+    await joinAll();
+    await letTimePass(60 * SECOND_US);
+    await arrive(
+      db,
+      { ...server, acceptWaitUs: null, flags: NOT_YET_ACCEPTED },
+      endsOf(trueHandshake()).server,
+    );
     await joinAll();
     expect(await pairs()).toHaveLength(1);
   });
@@ -364,5 +386,36 @@ describe('both ends of a handshake', () => {
     await pool.query("UPDATE handshake_join_progress SET seen = '900000000000:900000000000:'");
     await joinAll();
     expect(await pairs()).toHaveLength(1);
+  });
+
+  it('are looked for by time, without reading the whole hour that nothing is known of yet', async () => {
+    const own = await createTestDatabase();
+    try {
+      const looking = poolOf(own.url);
+      const { ingest: into } = startTestIngest(own.url, looking);
+      const arriveAt = (...records: HandshakeRecord[]) =>
+        into.submit({ agentId: newAgent(), bootId, bytes: batchBytes(1, records) });
+      const pair = () => endsOf(trueHandshake());
+      await arriveAt(...Array.from({ length: 4_000 }, () => pair().client));
+      const { client, server } = pair();
+      await arriveAt(client);
+      await arriveAt(server);
+      await joinAll(replica(own.url, looking));
+      await into.beforeApplicationShutdown();
+      // What its connections read is counted when they end.
+      await looking.end();
+      const asking = poolOf(own.url);
+      const rowsRead = async () =>
+        (
+          await asking.query<{ whole: number; byIndex: number }>(
+            `SELECT sum(seq_tup_read)::int AS whole, sum(idx_tup_fetch)::int AS "byIndex" FROM pg_stat_user_tables WHERE relname LIKE 'handshake_2%'`,
+          )
+        ).rows[0];
+      await expect.poll(rowsRead).toMatchObject({ byIndex: expect.toSatisfy((count) => count > 0) });
+      expect(await rowsRead()).toMatchObject({ whole: 0 });
+      await asking.end();
+    } finally {
+      await own.drop();
+    }
   });
 });

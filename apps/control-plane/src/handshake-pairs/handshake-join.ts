@@ -4,16 +4,18 @@ import { DatabasePool } from '../database/database-pool.js';
 import { PartitionService } from '../record-storage/partition.service.js';
 import type { Snapshot } from '../stored-batches/snapshot.js';
 import { HandshakeJoinMetrics } from './handshake-join.metrics.js';
-import { CLOCK_ERROR_US, HandshakePairStore, type PairScope } from './handshake-pair.store.js';
+import {
+  CLOCK_ERROR_US,
+  HandshakePairStore,
+  LONG_ACCEPT_WAIT_US,
+  type PairScope,
+} from './handshake-pair.store.js';
 import { type Arrival, type ArrivalPage, type JoinPass, JoinProgressStore } from './join-progress.store.js';
 import { choosePairs } from './pair-choice.js';
 import { cut, hoursOf, mergeSpans, type TimeSpan, widen } from './time-spans.js';
 
 /** A page in one statement each: large enough that what is read around it counts little when there is a backlog. */
-const PAGE_SIZE: Readonly<Record<JoinPass, { records: number; batches: number }>> = {
-  observed: { records: 2_000_000, batches: 100_000 },
-  arrived: { records: 500_000, batches: 50_000 },
-};
+const PAGE_SIZE = { records: 2_000_000, batches: 100_000 };
 
 /**
  * Both ends of a handshake arrive within this time if their agents are connected, microseconds: a server's record waits up to 60 s for
@@ -21,7 +23,7 @@ const PAGE_SIZE: Readonly<Record<JoinPass, { records: number; batches: number }>
  */
 const ARRIVAL_WINDOW_US = 75_000_000;
 /** What arrives together was observed within this time, but for the few records that waited for accept(). Microseconds. */
-const USUAL_LENGTH_US = 20_000_000;
+const USUAL_LENGTH_US = 2 * LONG_ACCEPT_WAIT_US;
 /** Beyond these, what arrived was observed by a clock that is off, or it is late. No more than {@link CLOCK_ERROR_US} apart. */
 const BEHIND_US = 1_500_000;
 const AHEAD_US = 500_000;
@@ -79,7 +81,7 @@ export class HandshakeJoin {
   }
 
   private async lookAt(client: PoolClient, pass: JoinPass, seen: Snapshot): Promise<JoinRun> {
-    const page = await this.progress.page(client, seen, PAGE_SIZE[pass]);
+    const page = await this.progress.page(client, seen, PAGE_SIZE);
     const scopes =
       pass === 'observed' ? await this.observedAround(client, page) : await this.arrivedWith(client, page);
     const found: FoundPairs[] = [];
@@ -107,7 +109,7 @@ export class HandshakeJoin {
     const spans = this.kept(mergeSpans([...around, ...long.map((span) => widen(span, CLOCK_ERROR_US))]));
     return spans
       .flatMap((span) => cut(span, PIECE_US, LONGEST_HANDSHAKE_US + CLOCK_ERROR_US))
-      .map((span) => ({ spans: [span], ofAgents: null }));
+      .map((span) => ({ spans: [span], ofAgents: null, sought: 'any' }));
   }
 
   /** What arrived when the page did, if anything did that was observed by a clock that is off, or long before. */
@@ -132,6 +134,7 @@ export class HandshakeJoin {
           agentIds: [...new Set(off.map(({ agentId }) => agentId))],
           spans: this.kept(mergeSpans(off)),
         },
+        sought: 'not observed when it arrived',
       },
     ];
   }
@@ -178,9 +181,10 @@ function isOff({ receivedUs, untilUs }: Arrival): boolean {
 
 async function begin(client: PoolClient): Promise<void> {
   await client.query('BEGIN');
-  // A host that lost power must not hold the row for long.
+  // A host that lost power must not hold the row for long. Nothing is known of a young partition's rows before the first ANALYZE, and the
+  // planner would rather read all of it than trust the index on time: the cost would grow with the hour.
   await client.query(
-    `SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = '5min';
+    `SET LOCAL jit = off; SET LOCAL enable_seqscan = off; SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = '5min';
      SET LOCAL idle_in_transaction_session_timeout = '10s'`,
   );
 }

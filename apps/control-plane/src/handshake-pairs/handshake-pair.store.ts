@@ -8,18 +8,30 @@ import { type TimeSpan, widen } from './time-spans.js';
 
 /** Two clocks that are right enough to be compared are no further apart than this, microseconds. */
 export const CLOCK_ERROR_US = 2_000_000;
+/** What waited less for accept() is sent among what was observed then. With room for the second that an agent gathers records; microseconds. */
+export const LONG_ACCEPT_WAIT_US = 5_000_000;
+/** Of `flags`: not yet accepted when reported (HandshakeColumns.flags of proto/synscope/agent/v1/records.proto). */
+const NOT_YET_ACCEPTED = 8;
 /** Records with the same numbers, beyond which somebody makes them up: none of those is claimed. */
 const MOST_ALIKE = 16;
 const PAIR_COLUMNS = `observed_at, ${PART_COLUMNS}, client_handshake_id, server_handshake_id, client_agent_id, server_agent_id, match`;
 
 export const PairMatch = { exact: 1, probable: 2 } as const;
 
+/** What these agents observed then. */
+interface AgentSpans {
+  readonly agentIds: readonly string[];
+  readonly spans: readonly TimeSpan[];
+}
+
 /** Among which records pairs are looked for. */
 export interface PairScope {
   /** When they were observed. */
   readonly spans: readonly TimeSpan[];
-  /** Besides, records of these agents that were observed then, by clocks that cannot be compared with others. */
-  readonly ofAgents: { readonly agentIds: readonly string[]; readonly spans: readonly TimeSpan[] } | null;
+  /** Besides, what was observed by clocks that cannot be compared with others. */
+  readonly ofAgents: AgentSpans | null;
+  /** Any pair, or those of which one end at least is of `ofAgents`, or waited for accept() for {@link LONG_ACCEPT_WAIT_US}. */
+  readonly sought: 'any' | 'not observed when it arrived';
 }
 
 export interface JoinedPairs {
@@ -54,7 +66,7 @@ export class HandshakePairStore {
     const { parameters, place } = placing();
     await database.query(HASH_JOINS_ONLY);
     const { rows } = await database.query<JoinedPairs>(
-      `WITH unpaired AS MATERIALIZED (${unpairedSql(scope, place)}),
+      `WITH ${unpairedSql(scope, place)},
             several AS MATERIALIZED (SELECT isns FROM unpaired GROUP BY isns HAVING count(*) > 2),
             ${clientsSql('NOT EXISTS')},
             stored AS (
@@ -79,7 +91,7 @@ export class HandshakePairStore {
     const { parameters, place } = placing();
     await database.query(HASH_JOINS_ONLY);
     const { rows } = await database.query<CandidateRow>(
-      `WITH unpaired AS MATERIALIZED (${unpairedSql(scope, place)}),
+      `WITH ${unpairedSql(scope, place)},
             several AS MATERIALIZED (SELECT isns FROM unpaired GROUP BY isns HAVING count(*) BETWEEN 3 AND ${MOST_ALIKE}),
             ${clientsSql('EXISTS')}
        SELECT ${CANDIDATE_COLUMNS} FROM client c JOIN unpaired s ON s.isns = c.isns AND s.role = 2
@@ -98,11 +110,9 @@ export class HandshakePairStore {
     scope: PairScope,
   ): Promise<Candidate[]> {
     const { parameters, place } = placing();
-    const own = `SELECT client_isn, server_isn FROM handshake WHERE observed_at = ${place(time(observedUs))}::timestamptz AND id = ${place(id)}`;
+    const own = `SELECT ${ISNS_SQL} AS isns FROM handshake WHERE observed_at = ${place(time(observedUs))}::timestamptz AND id = ${place(id)}`;
     const { rows } = await database.query<CandidateRow>(
-      `WITH own AS MATERIALIZED (${own}), unpaired AS MATERIALIZED (
-         SELECT * FROM (${unpairedSql(scope, place)}) AS any_isns
-          WHERE isns = (SELECT client_isn << 32 | server_isn FROM own) LIMIT ${MOST_ALIKE + 1})
+      `WITH ${unpairedSql(scope, place, own)}
        SELECT ${CANDIDATE_COLUMNS} FROM unpaired c JOIN unpaired s ON c.role = 1 AND s.role = 2
         WHERE (SELECT count(*) FROM unpaired) <= ${MOST_ALIKE} AND (${EXACT_SQL} OR ${plausibleSql(scope, place)})`,
       parameters,
@@ -181,21 +191,50 @@ function plausibleSql({ ofAgents }: PairScope, place: Placing['place']): string 
   return `(${inTime} OR ${incomparable})`;
 }
 
-/** The records of the scope whose numbers are known and that are in no pair. */
-function unpairedSql({ spans, ofAgents }: PairScope, place: Placing['place']): string {
-  const within = [
-    withinSql(spans, place),
-    ...(ofAgents
-      ? [`(${withinSql(ofAgents.spans, place)}) AND agent_id = ANY (${place(ofAgents.agentIds)}::uuid[])`]
-      : []),
-  ].join(' OR ');
-  // A pair stands where its client's record does, which the server's clock may tell otherwise.
-  const around = [...spans, ...(ofAgents?.spans ?? [])].map((span) => widen(span, CLOCK_ERROR_US));
-  const paired = `SELECT unnest(ARRAY[client_handshake_id, server_handshake_id]) AS id FROM handshake_pair WHERE ${withinSql(around, place)}`;
-  return `SELECT client_isn << 32 | server_isn AS isns, role, id, agent_id, observed_at, local_address, local_port, remote_address, remote_port,
+/** `unpaired`, an item of WITH: the records of the scope whose numbers are known and that are in no pair; of `soughtSql`, or with its numbers. */
+function unpairedSql(scope: PairScope, place: Placing['place'], soughtSql = soughtOf(scope, place)): string {
+  const pairedSql = `SELECT unnest(ARRAY[client_handshake_id, server_handshake_id]) AS id FROM handshake_pair WHERE (${pairedWithinSql(scope, place)})`;
+  const withoutPairSql = (paired: string) =>
+    `NOT EXISTS (SELECT FROM (${paired}) AS paired WHERE paired.id = h.id)`;
+  if (!soughtSql)
+    return `unpaired AS MATERIALIZED (${recordsSql(scope, place)} AND ${withoutPairSql(pairedSql)})`;
+  // They are few of those that are read, so nothing is made of the others' pairs.
+  const ofThese = (column: string) => `${column} IN (SELECT id FROM around)`;
+  return `sought AS MATERIALIZED (${soughtSql}),
+    around AS MATERIALIZED (${recordsSql(scope, place)} AND ${ISNS_SQL} IN (SELECT isns FROM sought)),
+    unpaired AS MATERIALIZED (SELECT * FROM around h WHERE ${withoutPairSql(
+      `${pairedSql} AND (${ofThese('client_handshake_id')} OR ${ofThese('server_handshake_id')})`,
+    )})`;
+}
+
+function soughtOf({ spans, ofAgents, sought }: PairScope, place: Placing['place']): string | null {
+  if (sought === 'any') return null;
+  const waited = `role = 2 AND (accept_wait_us >= ${LONG_ACCEPT_WAIT_US} OR flags & ${NOT_YET_ACCEPTED} <> 0) AND (${withinSql(spans, place)})`;
+  return `SELECT ${ISNS_SQL} AS isns FROM handshake WHERE ${WITH_ISNS_SQL} AND (${[waited, ...ofAgentsSql(ofAgents, place)].join(' OR ')})`;
+}
+
+const ISNS_SQL = 'client_isn << 32 | server_isn';
+const WITH_ISNS_SQL = 'client_isn IS NOT NULL AND server_isn IS NOT NULL';
+
+/** Of the records of the scope what the join needs, from `handshake h`; it may be continued with AND. */
+function recordsSql({ spans, ofAgents }: PairScope, place: Placing['place']): string {
+  const within = [withinSql(spans, place), ...ofAgentsSql(ofAgents, place)].join(' OR ');
+  return `SELECT ${ISNS_SQL} AS isns, role, id, agent_id, observed_at, local_address, local_port, remote_address, remote_port,
                  ${BREAKDOWN_INPUTS}
-            FROM handshake h WHERE client_isn IS NOT NULL AND server_isn IS NOT NULL AND (${within})
-             AND NOT EXISTS (SELECT FROM (${paired}) AS paired WHERE paired.id = h.id)`;
+            FROM handshake h WHERE ${WITH_ISNS_SQL} AND (${within})`;
+}
+
+function ofAgentsSql(ofAgents: AgentSpans | null, place: Placing['place']): string[] {
+  if (!ofAgents) return [];
+  return [`(${withinSql(ofAgents.spans, place)}) AND agent_id = ANY (${place(ofAgents.agentIds)}::uuid[])`];
+}
+
+/** Where pairs of the scope's records are: a pair stands where its client's record does, which the server's clock may tell otherwise. */
+function pairedWithinSql({ spans, ofAgents }: PairScope, place: Placing['place']): string {
+  return withinSql(
+    [...spans, ...(ofAgents?.spans ?? [])].map((span) => widen(span, CLOCK_ERROR_US)),
+    place,
+  );
 }
 
 function withinSql(spans: readonly TimeSpan[], place: Placing['place']): string {

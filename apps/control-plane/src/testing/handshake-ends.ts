@@ -42,7 +42,7 @@ export function trueHandshake(changes: Partial<TrueHandshake> = {}): TrueHandsha
     acceptWaitUs: 100,
     synRetransmits: 0,
     synAckRetransmits: 0,
-    clientIsn: latestIsn * 1_000_003,
+    clientIsn: (latestIsn * 1_000_003) % 2 ** 32,
     serverIsn: 2 ** 32 - latestIsn,
     clientPort: 40_000,
     timestamps: true,
