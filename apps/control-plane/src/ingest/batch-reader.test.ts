@@ -141,7 +141,7 @@ describe('a batch reader', () => {
         expect(reader.seq).toBe(Number(reference.seq));
         for (const columns of reader.columns) {
           expect(columns.rowCount).toBe(sentColumns(reference, columns)?.rowCount ?? 0);
-          if (columns.rowCount > 0) writer.write(columns, { agentId: id, bootId: id, seq: reader.seq });
+          if (columns.storedCount > 0) writer.write(columns, { agentId: id, bootId: id, seq: reader.seq });
         }
       }),
       { numRuns: 3_000 },

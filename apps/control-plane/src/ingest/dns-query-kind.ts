@@ -1,3 +1,4 @@
+import { Probe } from '@synscope/protocol';
 import {
   MAXIMUM_LATENCY_US,
   plusOne,
@@ -11,6 +12,7 @@ import {
 /** DnsQueryColumns of proto/synscope/agent/v1/records.proto. */
 export const DNS_QUERY_KIND: RecordKind = {
   table: 'dns_query',
+  probe: Probe.DNS,
   field: 4,
   name: 'dns_queries',
   numbers: [

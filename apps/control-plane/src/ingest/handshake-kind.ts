@@ -1,3 +1,4 @@
+import { Probe } from '@synscope/protocol';
 import {
   MAXIMUM_LATENCY_US,
   plusOne,
@@ -11,6 +12,7 @@ import {
 /** HandshakeColumns of proto/synscope/agent/v1/records.proto. */
 export const HANDSHAKE_KIND: RecordKind = {
   table: 'handshake',
+  probe: Probe.TCP_HANDSHAKE,
   field: 2,
   name: 'handshakes',
   numbers: [

@@ -41,12 +41,12 @@ export class IngestMetrics {
     });
     this.withoutPartition = new Counter({
       name: 'synscope_ingest_records_without_partition_total',
-      help: 'Records refused because no partition is kept or made for their time: before what retention keeps, or too far ahead of now.',
+      help: 'Records left out because no partition is kept or made for their time: before what retention keeps, or more than a day ahead of now.',
       registers,
     });
     this.lostRecords = new Counter({
       name: 'synscope_ingest_lost_records_total',
-      help: 'Records that agents reported as lost.',
+      help: 'Records that are lost: those that agents reported, and those that were left out here.',
       labelNames: ['cause', 'probe'],
       registers,
     });

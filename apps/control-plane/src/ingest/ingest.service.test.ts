@@ -153,6 +153,43 @@ describe('ingest', () => {
     expect(await new WindowLossStore(pool).touching(before)).toEqual({ records: 0, intervals: [] });
   });
 
+  it('leaves out what is not of our time, counts it when it came, and stores the rest of the batch', async () => {
+    const now = Date.now() * 1_000;
+    const at = (...times: number[]) => times.map((observedAtUs) => handshakeRecord({ observedAtUs }));
+    const day = 86_400_000_000;
+    await submit(1, at(now - 300 * day, now, now + 2 * day, now - 7, now + day / 2));
+    await submit(2, at(now - 300 * day));
+    await submit(2, at(now - 300 * day));
+    const { rows } = await pool.query(
+      'SELECT (extract(epoch FROM observed_at) * 1000000)::bigint AS us FROM handshake WHERE agent_id = $1 ORDER BY 1',
+      [agentId],
+    );
+    expect(rows.map(({ us }) => us)).toEqual([now - 7, now, now + day / 2]);
+    const loss = await new WindowLossStore(pool).touching({
+      since: new Date(now / 1_000 - 1_000).toISOString(),
+      until: new Date().toISOString(),
+      agentIds: [agentId],
+    });
+    expect(loss.records).toBe(3);
+    expect(loss.intervals.map(({ cause, probe }) => [cause, probe])).toEqual(
+      Array.from({ length: loss.intervals.length }, () => ['out_of_time', 'tcp_handshake']),
+    );
+    expect(await gaps()).toEqual([]);
+    expect(await metric('synscope_ingest_records_without_partition_total')).toBe(3);
+  });
+
+  it('keeps the loss that a host with a wrong clock reports, near the time that is kept', async () => {
+    const far = Date.now() * 1_000 + 1e15;
+    await submit(1, [], [{ cause: LossCause.RING_FULL, records: 5, fromUs: 1, untilUs: far }]);
+    const stored = await new WindowLossStore(pool).touching({ ...wholeTime, agentIds: [agentId] });
+    expect(stored.records).toBe(5);
+    const { rows } = await pool.query(
+      `SELECT from_at > now() - interval '366 days' AND until_at < now() + interval '2 days' AS kept FROM record_loss WHERE agent_id = $1`,
+      [agentId],
+    );
+    expect(rows).toEqual([{ kept: true }]);
+  });
+
   it('refuses a poisoned batch alone, and stores those around it', async () => {
     const results = await Promise.allSettled([
       submit(1),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { LossCause } from '@synscope/protocol';
 import { Configuration } from '../config/configuration.js';
 import { uuidToBytes } from '../grpc/uuid-bytes.js';
 import { ReadinessChecks } from '../health/readiness-checks.js';
@@ -11,14 +12,15 @@ import { IngestMetrics } from './ingest.metrics.js';
 import { INGEST_CONNECTIONS, IngestWriter } from './ingest.writer.js';
 import { IngestStoppedError } from './ingest-stopped.error.js';
 import type { PendingBatch } from './pending-batch.js';
+import type { ReportedLoss } from './reported-loss.js';
 import { type BatchIdentity, RowWriter, type TableRows } from './row-writer.js';
 
 /** Records per transaction under load. 15,000 instead of 5,000 save Postgres a tenth of its CPU, and make every acknowledgement later. */
 const GROUP_ROWS = 10_000;
 /** How long a batch waits for others to share its transaction. */
 const GROUP_WAIT_MS = 3;
-/** How far a host's clock may be ahead of ours. */
-const MAXIMUM_CLOCK_AHEAD_MS = 5 * 60_000;
+/** How far a host's clock may be ahead of ours: farther than a wrong time zone makes it. */
+const MAXIMUM_CLOCK_AHEAD_MS = 24 * 3_600_000;
 
 export interface AgentBatch {
   /** UUIDs. */
@@ -81,19 +83,17 @@ export class IngestService implements OnModuleInit, BeforeApplicationShutdown {
         latestUs: (receivedAtMs + MAXIMUM_CLOCK_AHEAD_MS) * 1_000,
       });
     } catch (error) {
-      if (error instanceof BatchRefusedError) {
-        this.metrics.refused.inc({ reason: error.reason });
-        this.metrics.withoutPartition.inc(error.records);
-      }
+      if (error instanceof BatchRefusedError) this.metrics.refused.inc({ reason: error.reason });
       throw error;
     }
-    const { seq, loss } = reader;
+    const { seq } = reader;
     const key = `${agentId}/${bootId}/${seq}`;
     const first = this.underWay.get(key);
     if (first) {
       this.metrics.duplicates.inc();
       return first;
     }
+    const loss = [...reader.loss, ...this.outOfTime(receivedAtMs * 1_000)];
     const rows = this.rowsOf({ agentId: uuidToBytes(agentId), bootId: uuidToBytes(bootId), seq });
     const { promise, resolve, reject } = Promise.withResolvers<{ seq: number }>();
     const settled = promise.finally(() => this.underWay.delete(key));
@@ -134,9 +134,22 @@ export class IngestService implements OnModuleInit, BeforeApplicationShutdown {
   private rowsOf(identity: BatchIdentity): readonly TableRows[] {
     const rows: TableRows[] = [];
     for (const columns of this.reader.columns) {
-      if (columns.rowCount > 0) rows.push(this.rowWriter.write(columns, identity));
+      if (columns.storedCount > 0) rows.push(this.rowWriter.write(columns, identity));
     }
     return rows;
+  }
+
+  /** What was left out of the batch that was read last. Lost now: of the time that its host's clock shows, nobody would ask. */
+  private outOfTime(nowUs: number): ReportedLoss[] {
+    return this.reader.columns
+      .filter(({ outOfTime }) => outOfTime > 0)
+      .map(({ kind, outOfTime }) => ({
+        cause: LossCause.OUT_OF_TIME,
+        probe: kind.probe,
+        records: outOfTime,
+        fromUs: nowUs,
+        untilUs: nowUs,
+      }));
   }
 
   private problem(): string | null {

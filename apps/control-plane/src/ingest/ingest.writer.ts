@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
+import { LossCause } from '@synscope/protocol';
 import type { PoolClient } from 'pg';
 import { Configuration } from '../config/configuration.js';
 import { createDatabasePool, type DatabasePool } from '../database/database-pool.js';
@@ -144,6 +145,7 @@ export class IngestWriter {
       if (records !== null) {
         const labels = { cause: lossCauseName(cause), probe: lossProbeName(probe) ?? 'any' };
         this.metrics.lostRecords.inc(labels, records);
+        if (cause === LossCause.OUT_OF_TIME) this.metrics.withoutPartition.inc(records);
       } else if (firstSeq !== null && lastSeq !== null) this.metrics.lostBatches.inc(lastSeq - firstSeq + 1);
     }
   }

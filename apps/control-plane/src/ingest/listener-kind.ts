@@ -1,3 +1,4 @@
+import { Probe } from '@synscope/protocol';
 import { plusOne, processNumbers, type RecordKind, required, UINT16_MAX, UINT32_MAX } from './record-kind.js';
 
 /** A quiet socket is sampled every 30 s; a probe that was stopped for a while reports a longer interval. 366 days. */
@@ -9,6 +10,7 @@ const rise = (field: number, name: string) => plusOne(field, name, Number.MAX_SA
 /** ListenerColumns of proto/synscope/agent/v1/records.proto. */
 export const LISTENER_KIND: RecordKind = {
   table: 'listener_sample',
+  probe: Probe.LISTENER,
   field: 7,
   name: 'listeners',
   numbers: [

@@ -1,3 +1,4 @@
+import { Probe } from '@synscope/protocol';
 import { processNumbers, type RecordKind, required, UINT16_MAX } from './record-kind.js';
 
 /** 366 days: a process can be stopped within a call for as long as it likes. */
@@ -6,6 +7,7 @@ const MAXIMUM_CALL_US = 366 * 86_400_000_000;
 /** NameLookupColumns of proto/synscope/agent/v1/records.proto. */
 export const NAME_LOOKUP_KIND: RecordKind = {
   table: 'name_lookup',
+  probe: Probe.NAME_LOOKUP,
   field: 5,
   name: 'name_lookups',
   numbers: [

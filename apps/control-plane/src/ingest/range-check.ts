@@ -6,6 +6,10 @@ export interface TimeBounds {
   readonly latestUs: number;
 }
 
+export function isWithin({ earliestUs, latestUs }: TimeBounds, microseconds: number): boolean {
+  return microseconds >= earliestUs && microseconds <= latestUs;
+}
+
 export function checkRange(path: string, value: number, minimum: number, maximum: number): void {
   if (!(value >= minimum && value <= maximum)) {
     throw new BatchRefusedError('out_of_range', `${path} is ${value}, outside ${minimum}–${maximum}`);

@@ -1,8 +1,10 @@
+import { Probe } from '@synscope/protocol';
 import { MAXIMUM_LATENCY_US, processNumbers, type RecordKind, required, UINT16_MAX } from './record-kind.js';
 
 /** ReceiveQueueDropColumns of proto/synscope/agent/v1/records.proto. */
 export const RECEIVE_QUEUE_DROP_KIND: RecordKind = {
   table: 'receive_queue_drop',
+  probe: Probe.DNS,
   field: 6,
   name: 'receive_queue_drops',
   numbers: [

@@ -1,6 +1,6 @@
 import { BatchRefusedError } from './batch-refused.error.js';
 import { MAXIMUM_ROWS, NumberColumn } from './number-column.js';
-import { checkRange, type TimeBounds } from './range-check.js';
+import { checkRange, isWithin, type TimeBounds } from './range-check.js';
 import { indexRange, OBSERVED_AT_DELTA, type RecordKind } from './record-kind.js';
 import { malformed, type WireReader, WireType } from './wire-reader.js';
 
@@ -24,6 +24,9 @@ const emptyBytes = new Uint8Array(0);
 export class RecordColumns {
   rowCount = 0;
   baseObservedAtUs = 0;
+  /** Records that were observed outside of `bounds`: they are not stored. */
+  outOfTime = 0;
+  bounds: TimeBounds = { earliestUs: 0, latestUs: 0 };
   readonly observedAtDelta: NumberColumn;
   /** Those that are stored as numbers, in the order of the kind. */
   readonly numbers: readonly NumberColumn[];
@@ -65,6 +68,7 @@ export class RecordColumns {
     this.#present = false;
     this.rowCount = 0;
     this.baseObservedAtUs = 0;
+    this.outOfTime = 0;
     for (const column of this.#columnByField.values()) column.count = 0;
     this.addresses.fill(emptyBytes);
     this.processNames = [];
@@ -83,6 +87,11 @@ export class RecordColumns {
       if (column) column.read(reader, tag & 7);
       else if (!this.#readOther(reader, tag >>> 3, tag & 7)) reader.skip(tag & 7);
     }
+  }
+
+  /** Records within `bounds`. */
+  get storedCount(): number {
+    return this.rowCount - this.outOfTime;
   }
 
   /** Whatever can only be told once all columns are read. */
@@ -155,23 +164,15 @@ export class RecordColumns {
     }
   }
 
-  #checkTimes({ earliestUs, latestUs }: TimeBounds): void {
-    const { values, path } = this.observedAtDelta;
-    const { name } = this.kind;
-    checkRange(`${name}.base_observed_at_us`, this.baseObservedAtUs, 1, Number.MAX_SAFE_INTEGER);
+  #checkTimes(bounds: TimeBounds): void {
+    const { values } = this.observedAtDelta;
+    checkRange(`${this.kind.name}.base_observed_at_us`, this.baseObservedAtUs, 1, Number.MAX_SAFE_INTEGER);
+    this.bounds = bounds;
+    let outOfTime = 0;
     for (let row = 0; row < this.rowCount; row++) {
-      const observedAtUs = this.baseObservedAtUs + (values[row] as number);
-      if (observedAtUs >= earliestUs && observedAtUs <= latestUs) continue;
-      throw new BatchRefusedError(
-        'out_of_time',
-        `${path}[${row}] means ${toIso(observedAtUs)}, ${
-          observedAtUs > latestUs
-            ? `later than ${toIso(latestUs)}: is the host's clock right?`
-            : `before ${toIso(earliestUs)}, which retention no longer keeps`
-        }`,
-        this.rowCount,
-      );
+      if (!isWithin(bounds, this.baseObservedAtUs + (values[row] as number))) outOfTime++;
     }
+    this.outOfTime = outOfTime;
   }
 }
 
@@ -205,9 +206,4 @@ function readSessionSet(reader: WireReader): Uint8Array[] {
   }
   checkRange(`the number of ${reader.message}.session_ids`, ids.length, 1, MAXIMUM_SESSIONS_PER_SET);
   return ids;
-}
-
-function toIso(microseconds: number): string {
-  const date = new Date(microseconds / 1_000);
-  return Number.isNaN(date.getTime()) ? 'a time beyond the calendar' : date.toISOString();
 }

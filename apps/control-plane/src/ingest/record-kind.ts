@@ -1,3 +1,4 @@
+import type { Probe } from '@synscope/protocol';
 import type { RecordTable } from '../record-storage/record-table.js';
 import { MAXIMUM_ROWS, type NumberRange } from './number-column.js';
 
@@ -44,6 +45,8 @@ export interface AddressRange {
  */
 export interface RecordKind {
   readonly table: RecordTable;
+  /** Whose records they are. */
+  readonly probe: Probe;
   /** Of synscope.agent.v1.Batch. */
   readonly field: number;
   readonly name: string;

@@ -2,7 +2,7 @@ import { LossCause, Probe } from '@synscope/protocol';
 import { checkOneOf, checkRange, type TimeBounds } from './range-check.js';
 import { malformed, type WireReader, WireType } from './wire-reader.js';
 
-/** LOSS_CAUSE_SEQUENCE_GAP is assigned here, never sent; 3 was never given out. */
+/** LOSS_CAUSE_SEQUENCE_GAP and LOSS_CAUSE_OUT_OF_TIME are assigned here, never sent; 3 was never given out. */
 const CAUSES_OF_AGENTS: ReadonlySet<number> = new Set([
   LossCause.RING_FULL,
   LossCause.PENDING_TABLE_FULL,
@@ -49,7 +49,9 @@ export function readReportedLoss(reader: WireReader, bounds: TimeBounds): Report
   checkOneOf(`${path}.cause`, cause, CAUSES_OF_AGENTS);
   checkOneOf(`${path}.probe`, probe, PROBES_WITH_LOSS);
   checkRange(`${path}.records`, records, 1, Number.MAX_SAFE_INTEGER);
-  checkRange(`${path}.from_us`, fromUs, 1, bounds.latestUs);
-  checkRange(`${path}.until_us`, untilUs, fromUs, bounds.latestUs);
-  return { cause, probe, records, fromUs, untilUs };
+  checkRange(`${path}.from_us`, fromUs, 1, Number.MAX_SAFE_INTEGER);
+  checkRange(`${path}.until_us`, untilUs, fromUs, Number.MAX_SAFE_INTEGER);
+  // Loss at a time that is not kept would be forgotten, though its host's clock is what is wrong.
+  const kept = (us: number) => Math.min(Math.max(us, bounds.earliestUs), bounds.latestUs);
+  return { cause, probe, records, fromUs: kept(fromUs), untilUs: kept(untilUs) };
 }

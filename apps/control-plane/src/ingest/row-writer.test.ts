@@ -53,7 +53,7 @@ function pending(bytes: Uint8Array): PendingBatch {
     bootId,
     seq,
     rows: reader.columns
-      .filter(({ rowCount }) => rowCount > 0)
+      .filter(({ storedCount }) => storedCount > 0)
       .map((columns) => writer.write(columns, identity)),
     loss: [],
     receivedAtMs: 0,

@@ -17,6 +17,7 @@ import {
   TIMESTAMP_BYTES,
   UUID_BYTES,
 } from './copy-format.js';
+import { isWithin } from './range-check.js';
 import type { RecordColumns } from './record-columns.js';
 import { copyColumnsOf } from './record-kind.js';
 
@@ -51,10 +52,10 @@ export class RowWriter {
   readonly #pool = new BufferPool(IDLE_BYTES);
   readonly #layouts = new WeakMap<RecordColumns, RowLayout>();
 
-  /** Columns that a reader has checked, at least one row. */
+  /** Columns that a reader has checked, with at least one row within their bounds. The others are left out. */
   write(columns: RecordColumns, { agentId, bootId, seq }: BatchIdentity): TableRows {
     const { fieldCount, numbers, fixedBytes } = this.#layoutOf(columns);
-    const { rowCount, baseObservedAtUs } = columns;
+    const { rowCount, baseObservedAtUs, bounds } = columns;
     const deltas = columns.observedAtDelta.values;
     // The index columns are plus one, and 0 is null.
     const processNames = [SQL_NULL, ...columns.processNames.map(encodeField)];
@@ -83,6 +84,7 @@ export class RowWriter {
       const view = this.#view;
       const buffer = this.#buffer;
       const observedAtUs = baseObservedAtUs + (deltas[row] as number);
+      if (!isWithin(bounds, observedAtUs)) continue;
       if (observedAtUs < first) first = observedAtUs;
       if (observedAtUs > last) last = observedAtUs;
       const hour = Math.floor(observedAtUs / MICROSECONDS_PER_HOUR);
@@ -106,7 +108,7 @@ export class RowWriter {
     return {
       table: columns.kind.table,
       bytes: this.#pool.copyOf(this.#buffer.subarray(0, at)),
-      count: rowCount,
+      count: columns.storedCount,
       firstObservedAtUs: first,
       lastObservedAtUs: last,
       hours: [...hours],

@@ -11,7 +11,7 @@ import { RecordScopeStore } from './record-scope.store.js';
 const DEFAULT_LENGTH_SECONDS = 3_600;
 const LONGEST_WINDOW_DAYS = 31;
 const MICROSECONDS_PER_DAY = 86_400_000_000;
-/** Ingest takes records of hosts whose clock is this far ahead of ours: they are the newest. */
+/** Records of hosts whose clock is this far ahead of ours are the newest. Those of one farther ahead are found by naming `until`, or later. */
 const CLOCK_AHEAD_MS = 5 * 60_000;
 
 /** What a query's filters mean: the default window, the agents of a hostname, the loss that belongs to the answer. */
