@@ -74,7 +74,7 @@ describe('synscope webhook', () => {
 });
 
 describe('synscope threshold', () => {
-  it('creates, lists and deletes a threshold', async () => {
+  it('creates, changes, lists and deletes a threshold', async () => {
     const created = await cli(
       ...['threshold', 'create', '--name', 'database', '--remote-port', '5432', '--above-ms', '0.5'],
       ...['--percentile', 'p90', '--for-minutes', '3'],
@@ -85,6 +85,16 @@ describe('synscope threshold', () => {
     );
     expect(ratio.output).toMatch(/dns_failure_ratio +0\.01 for 5 min/);
     const [id = ''] = /[0-9a-f-]{36}/.exec(created.output) ?? [];
+    const changed = await cli('threshold', 'update', id, '--above-ms', '80', '--for-minutes', '10');
+    expect(changed.output).toMatch(/database +handshake_latency p90 +80 ms for 10 min/);
+    const filtered = await cli('threshold', 'update', id, '--remote-port', '6379', '--disable', '-o', 'json');
+    expect(JSON.parse(filtered.output)).toMatchObject({
+      aboveMs: 80,
+      enabled: false,
+      filter: { remotePort: 6379 },
+    });
+    expect((await cli('threshold', 'update', id)).errors).toContain('name a field to change');
+    expect((await cli('threshold', 'update', id, '--enable', '--disable')).status).toBe(2);
     expect((await cli('threshold', 'delete', id)).status).toBe(0);
     expect((await cli('threshold', 'list', '--state', 'exceeded', '--fail-if-any')).status).toBe(0);
     expect((await cli('threshold', 'create', '--name', 'y', '--above-ratio', '1')).errors).toContain(

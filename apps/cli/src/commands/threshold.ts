@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { answerOf } from '../api/api-client.js';
+import { CliError } from '../cli-error.js';
 import type { CommandRun } from '../command-run.js';
 import type { components } from '../gen/openapi.js';
 import { type Column, renderTable } from '../output/table.js';
@@ -23,6 +24,7 @@ import { numberOf } from './session-flags.js';
 
 type Threshold = components['schemas']['Threshold'];
 type ThresholdBody = components['schemas']['ThresholdCreate'];
+type ThresholdChange = components['schemas']['ThresholdUpdate'];
 type ThresholdFilter = components['schemas']['ThresholdFilter'];
 
 const LIST = '/api/v1/thresholds';
@@ -51,6 +53,7 @@ export function addThreshold(program: Command, run: CommandRun): void {
   addExample(threshold, 'synscope threshold list --state exceeded --fail-if-any');
   addList(threshold, run);
   addCreate(threshold, run);
+  addUpdate(threshold, run);
   addDelete(threshold, run);
 }
 
@@ -67,10 +70,10 @@ function addList(threshold: Command, run: CommandRun): void {
   );
 }
 
-type CreateOptions = ConnectedOptions &
+/** What can be set, and changed later. */
+type SettingOptions = ConnectedOptions &
   FlagValues<typeof FILTER_FLAGS> & {
-    readonly name: string;
-    readonly metric: string;
+    readonly name?: string;
     readonly percentile?: string;
     readonly aboveMs?: string;
     readonly aboveRatio?: string;
@@ -99,26 +102,71 @@ function addCreate(threshold: Command, run: CommandRun): void {
     command,
     "synscope threshold create --name 'database connects' --remote-port 5432 --above-ms 50 --for-minutes 5",
   );
-  command.action(async (options: CreateOptions) => {
-    const { name, metric, percentile } = options;
-    const { remotePort, localPort, ...filter } = valuesOf(FILTER_FLAGS, options);
-    const body = {
-      name,
-      metric,
-      ...(percentile !== undefined && { percentile }),
-      ...numbersOf({
-        aboveMs: options.aboveMs,
-        aboveRatio: options.aboveRatio,
-        forMinutes: options.forMinutes,
-        minCount: options.minCount,
-      }),
-      filter: { ...filter, ...numbersOf({ remotePort, localPort }) },
-    };
+  command.action(async (options: SettingOptions & { readonly metric: string }) => {
+    const body = { ...settingsOf(options), metric: options.metric, filter: filterOf(options) };
     const call = run.api(options).operations.POST(LIST, { body: body as ThresholdBody });
-    const answer = await answerOf(call);
-    if (options.output === 'json') return writeJson(run, answer);
-    await run.print(renderTable(THRESHOLD_COLUMNS, [answer], run.surroundings.output));
+    await writeThreshold(run, await answerOf(call), options);
   });
+}
+
+function addUpdate(threshold: Command, run: CommandRun): void {
+  const command = threshold
+    .command('update')
+    .argument('<id>')
+    .description('change a threshold; what is not named stays as it is, and a filter is replaced as a whole')
+    .option('--name <text>', 'unique among the thresholds')
+    .option('--percentile <p>', 'of a latency: p50, p90, p99, max')
+    .option('--above-ms <ms>', 'of a latency: above so many milliseconds')
+    .option('--above-ratio <ratio>', 'of a failure ratio: above this, 0 to 1')
+    .option('--for-minutes <n>', 'in so many minutes in a row')
+    .option('--min-count <n>', 'a minute with fewer records says nothing')
+    .option('--enable', 'look at it again')
+    .option('--disable', 'look at it no more');
+  addFlags(command, FILTER_FLAGS);
+  addConnectionFlags(addOutputFlag(command, ['table', 'json']));
+  addExample(command, `synscope threshold update ${AN_ID} --above-ms 80 --for-minutes 10`);
+  command.action(
+    async (
+      id: string,
+      options: SettingOptions & { readonly enable?: boolean; readonly disable?: boolean },
+    ) => {
+      if (options.enable && options.disable)
+        throw new CliError('--enable and --disable exclude one another', 2);
+      const filter = filterOf(options);
+      const body = {
+        ...settingsOf(options),
+        ...(Object.keys(filter).length > 0 && { filter }),
+        ...((options.enable || options.disable) && { enabled: options.enable === true }),
+      };
+      const call = run.api(options).operations.PATCH('/api/v1/thresholds/{id}', {
+        params: { path: { id } },
+        body: body as ThresholdChange,
+      });
+      await writeThreshold(run, await answerOf(call), options);
+    },
+  );
+}
+
+function settingsOf({ name, percentile, aboveMs, aboveRatio, forMinutes, minCount }: SettingOptions) {
+  return {
+    ...(name !== undefined && { name }),
+    ...(percentile !== undefined && { percentile }),
+    ...numbersOf({ aboveMs, aboveRatio, forMinutes, minCount }),
+  };
+}
+
+function filterOf(options: SettingOptions) {
+  const { remotePort, localPort, ...filter } = valuesOf(FILTER_FLAGS, options);
+  return { ...filter, ...numbersOf({ remotePort, localPort }) };
+}
+
+async function writeThreshold(
+  run: CommandRun,
+  threshold: Threshold,
+  options: ConnectedOptions,
+): Promise<void> {
+  if (options.output === 'json') return writeJson(run, threshold);
+  await run.print(renderTable(THRESHOLD_COLUMNS, [threshold], run.surroundings.output));
 }
 
 function numbersOf(texts: Readonly<Record<string, string | undefined>>): Record<string, number> {
