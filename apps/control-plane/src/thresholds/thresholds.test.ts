@@ -1,7 +1,11 @@
+import { DnsOutcome } from '@synscope/protocol';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { IngestService } from '../ingest/ingest.service.js';
-import { batchBytes, type HandshakeRecord, handshakeRecord } from '../testing/handshake-batch.js';
+import { dnsQueryRecord } from '../testing/dns-query-record.js';
+import { type HandshakeRecord, handshakeRecord } from '../testing/handshake-batch.js';
+import { type BatchContents, recordBatchBytes } from '../testing/record-batch.js';
+import { ipv4 } from '../testing/record-columns.js';
 import { startTestApplication, type TestApplication } from '../testing/test-application.js';
 import { ThresholdEvaluator } from './threshold-evaluator.js';
 
@@ -23,17 +27,23 @@ afterAll(async () => {
 
 const database = () => here.app.get(DataSource);
 let batches = 0;
-/** In each of the minutes that an evaluation during this test can look at. */
-async function handshakes(count: number, record: Partial<HandshakeRecord>): Promise<void> {
-  const minuteUs = 60_000_000;
-  const thisMinuteUs = Math.floor((Date.now() * 1_000) / minuteUs) * minuteUs;
-  const records = [-2, -1, 0, 1].flatMap((minute) =>
-    Array.from({ length: count }, (_, index) =>
-      handshakeRecord({ ...record, observedAtUs: thisMinuteUs + minute * minuteUs + index * 1_000 }),
-    ),
+const MINUTE_US = 60_000_000;
+
+/** So many records in each of the minutes that an evaluation during this test can look at. */
+function inEachMinute<T>(count: number, record: (observedAtUs: number) => T): T[] {
+  const thisMinuteUs = Math.floor((Date.now() * 1_000) / MINUTE_US) * MINUTE_US;
+  return [-2, -1, 0, 1].flatMap((minute) =>
+    Array.from({ length: count }, (_, index) => record(thisMinuteUs + minute * MINUTE_US + index * 1_000)),
   );
-  await here.app.get(IngestService).submit({ agentId, bootId, bytes: batchBytes(++batches, records) });
 }
+
+const send = (contents: BatchContents) =>
+  here.app.get(IngestService).submit({ agentId, bootId, bytes: recordBatchBytes(++batches, contents) });
+
+const handshakes = (count: number, record: Partial<HandshakeRecord>) =>
+  send({
+    handshakes: inEachMinute(count, (observedAtUs) => handshakeRecord({ ...record, observedAtUs })),
+  });
 
 let names = 0;
 async function create(body: object): Promise<string> {
@@ -158,6 +168,30 @@ describe('a threshold', () => {
       lastCount: 0,
       filter: { queryNameSuffix: 'example.com' },
     });
+  });
+
+  it('of how long DNS takes is exceeded by a resolver that answers nothing', async () => {
+    const serverAddress = '192.0.2.53';
+    const unanswered = { outcome: DnsOutcome.UNANSWERED, responseCode: null, answerCount: null };
+    await send({
+      dnsQueries: inEachMinute(10, (observedAtUs) =>
+        dnsQueryRecord({
+          ...unanswered,
+          observedAtUs,
+          serverAddress: ipv4(serverAddress),
+          elapsedUs: 30_000_000,
+        }),
+      ),
+    });
+    const silent = await create({
+      metric: 'dns_latency',
+      filter: { serverAddress },
+      aboveMs: 60_000,
+      forMinutes: 1,
+    });
+    await evaluate(silent);
+    expect(await get(silent)).toMatchObject({ state: 'exceeded', lastValue: null, lastCount: 10 });
+    expect(await eventsOf(silent)).toMatchObject([{ data: { lastValue: null, lastCount: 10 } }]);
   });
 
   it.each<[string, object, string, RegExp]>([
