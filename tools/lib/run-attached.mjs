@@ -9,9 +9,26 @@ import { root } from './workspace.mjs';
  * @param {readonly string[]} args
  * @returns {Promise<number>} Its exit code.
  */
-export async function runAttached(command, args) {
+export const runAttached = (command, args) => run(command, args, 'inherit');
+
+/**
+ * The same for one of several at once: what it prints goes to our output, but it does not draw on the terminal.
+ * @param {string} command
+ * @param {readonly string[]} args
+ */
+export const runBeside = (command, args) => run(command, args, 'pipe');
+
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {'inherit' | 'pipe'} output
+ * @returns {Promise<number>}
+ */
+async function run(command, args, output) {
   shutdown.throwIfAborted();
-  const child = spawn(command, args, { cwd: root, stdio: 'inherit' });
+  const child = spawn(command, args, { cwd: root, stdio: ['inherit', output, output] });
+  child.stdout?.pipe(process.stdout, { end: false });
+  child.stderr?.pipe(process.stderr, { end: false });
   // After Ctrl-C in a terminal it has had its own SIGINT and is ending; a SIGTERM reaches only us.
   const end = () => child.kill(shutdown.reason.signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM');
   shutdown.addEventListener('abort', end, { once: true });
