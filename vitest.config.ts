@@ -29,7 +29,7 @@ export default defineConfig({
             'test/docs/**/*.test.ts',
           ],
           globalSetup: ['test/setup/database.ts'],
-          // A process runs one file after another and imports the control plane once, which takes it two seconds: half of all that this
+          // A process runs one file after another and imports the control plane once, which takes it two seconds: over two fifths of all this
           // project asks of the processor. So what a file changes of globals it restores.
           isolate: false,
         },
