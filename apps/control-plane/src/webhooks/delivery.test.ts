@@ -247,7 +247,9 @@ describe('an endpoint', () => {
       `/webhooks/${id}/deliveries/${canceled?.id}/redeliver?wait=20s`,
     );
     expect(again.body).toMatchObject({ state: 'delivered' });
-    expect(receiver.requests).toHaveLength(count + 1);
+    // One request, or more if the receiver took longer than the timeout.
+    const since = receiver.requests.slice(count).map(({ headers }) => headers['webhook-id']);
+    expect([...new Set(since)]).toEqual([canceled?.id]);
     expect(await webhook(id)).toMatchObject({ enabled: true, disabledReason: null });
   });
 
