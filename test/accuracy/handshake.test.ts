@@ -7,7 +7,7 @@ import type { Api } from '../stack/api.js';
 import { allHandshakes, stopSession } from '../stack/sessions.js';
 import { Stack } from '../stack/stack.js';
 import { until } from '../stack/until.js';
-import { compareBothEnds, detailsOf } from './handshake/both-ends.js';
+import { areJoined, compareBothEnds, detailsOf } from './handshake/both-ends.js';
 import { accuracyCases } from './handshake/cases.js';
 import { compare } from './handshake/compare.js';
 import {
@@ -76,7 +76,8 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
       const expected = truths.length * (testCase.server === null ? 1 : 2);
       const records = await recordsOf(experiment, expected);
       const comparison = compare(testCase, experiment, records);
-      const bothEnds = compareBothEnds(testCase, experiment, await detailsOf(api, records));
+      const details = await detailsOf(api, records, { joined: areJoined(testCase) });
+      const bothEnds = compareBothEnds(testCase, experiment, details);
       experiments.push(experiment);
       expectedRecords += expected;
       rows.set(`${testCase.name} ${family}`, { testCase, family, comparison, bothEnds });
@@ -111,7 +112,7 @@ describe.skipIf(labUnavailable())('handshake records against the injected truth'
           .map(({ client, synAcks }) => `${client.port}: ${synAcks - 1} SYN-ACKs again`)
           .sort(),
       );
-      const peers = (await detailsOf(api, records)).map(({ id, peer }) => [
+      const peers = (await detailsOf(api, records, { joined: true })).map(({ id, peer }) => [
         id,
         peer?.match,
         peer?.handshakeId,

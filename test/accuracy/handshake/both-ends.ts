@@ -1,5 +1,6 @@
 import type { Handshake, HandshakeDetail } from '../../stack/answers.js';
 import type { Api } from '../../stack/api.js';
+import { until } from '../../stack/until.js';
 import { Comparer, type Pair, type Range } from '../comparer.js';
 import type { AccuracyCase } from './cases.js';
 import type { Experiment } from './experiment.js';
@@ -20,18 +21,38 @@ export interface BothEndsComparison {
   readonly problems: readonly string[];
 }
 
-/** What GET /handshakes/{id} answers for these, a few at a time. */
+/** Many times what it takes. */
+const joinTimeoutMs = 20_000;
+
+/** Whether both ends of a case are established, and so joined. */
+export function areJoined({ client, server }: AccuracyCase): boolean {
+  return client === 'established' && server === 'established';
+}
+
+/** What GET /handshakes/{id} answers for these, a few at a time; once both ends are joined, if they will be. */
 export async function detailsOf(
   api: Api,
   records: readonly Pick<Handshake, 'id'>[],
+  { joined }: { readonly joined: boolean },
 ): Promise<readonly HandshakeDetail[]> {
+  const detailOf = async ({ id }: Pick<Handshake, 'id'>) => {
+    const read = () => api.get<HandshakeDetail>(`/api/v1/handshakes/${id}`);
+    if (!joined) return read();
+    // Both ends are joined some two seconds after the later one came, if they lie further apart than a search by id looks.
+    let detail = await read();
+    await until(
+      `the other end of ${id}`,
+      async () => {
+        if (detail.peer === null) detail = await read();
+        return detail.peer ?? undefined;
+      },
+      joinTimeoutMs,
+    ).catch(() => undefined);
+    return detail;
+  };
   const details: HandshakeDetail[] = [];
   for (let index = 0; index < records.length; index += 8)
-    details.push(
-      ...(await Promise.all(
-        records.slice(index, index + 8).map(({ id }) => api.get<HandshakeDetail>(`/api/v1/handshakes/${id}`)),
-      )),
-    );
+    details.push(...(await Promise.all(records.slice(index, index + 8).map(detailOf))));
   return details;
 }
 
@@ -53,7 +74,7 @@ export function compareBothEnds(
   const times = Object.fromEntries(
     [...partNames, ...stageNames].map((name): [TimeName, Pair[]] => [name, []]),
   ) as unknown as Record<TimeName, Pair[]>;
-  const joined = testCase.client === 'established' && testCase.server === 'established';
+  const joined = areJoined(testCase);
   for (const truth of truths) {
     const subject = `connection from ${truth.clientPort}`;
     const client = details.find(({ role, local }) => role === 'client' && local.port === truth.clientPort);

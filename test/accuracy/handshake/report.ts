@@ -122,7 +122,7 @@ ${2 * lossyConnections} lossy connections), where the time went, and the two sta
 ${formatBothEnds(rows)}
 
 True is what the relay saw: from when it took the first SYN, or SYN-ACK, until it took the one that it let through; the ways of those that it let through, there and back;
-and by how much the acknowledgement came later than its way takes. Where a part comes from TCP timestamps, which count whole milliseconds, it may be one more off: the
+and by how much the acknowledgement came later than its way takes; any part at most as much longer as the client's application waited beyond that. Where a part comes from TCP timestamps, which count whole milliseconds, it may be one more off: the
 round trip and the wait after a lost SYN-ACK.
 
 ## Notes

@@ -72,18 +72,19 @@ function truthOf(
     accept && acknowledged !== undefined
       ? { leastUs: accept.calledUs - acknowledged, mostUs: accept.acceptedUs - acknowledged }
       : null;
+  const clientLatency = { leastUs: endedLeast - first.arrivedUs, mostUs: endedMost - connect.startedUs };
   return {
     clientPort: first.source.port,
     serverPort: first.destination.port,
     clientIsn: first.seq,
     serverIsn: synAcks[0]?.seq ?? null,
-    clientLatency: { leastUs: endedLeast - first.arrivedUs, mostUs: endedMost - connect.startedUs },
+    clientLatency,
     synRetransmits: syns.length - 1,
     serverLatency:
       serverLatencyUs === undefined ? null : { leastUs: serverLatencyUs, mostUs: serverLatencyUs },
     acceptWait,
     synAckRetransmits: synAcks.length > 0 ? sentInTime - 1 : null,
-    parts: outcome === 'established' && acceptWait ? partTruthOf(packets, acceptWait) : null,
+    parts: outcome === 'established' && acceptWait ? partTruthOf(packets, clientLatency, acceptWait) : null,
   };
 }
 
