@@ -32,6 +32,14 @@ const LIST_FLAGS = {
   name: ['<text>', 'with exactly this name'],
   state: ['<state,…>', 'that stand so: ok, exceeded'],
 } satisfies FilterFlags<typeof LIST>;
+/** What can be set and changed later. */
+const SETTING_FLAGS = {
+  percentile: ['<p>', 'of a latency: p50, p90, p99 (unless set), max'],
+  aboveMs: ['<ms>', 'of a latency: above so many milliseconds'],
+  aboveRatio: ['<ratio>', 'of a failure ratio: above this, 0 to 1'],
+  forMinutes: ['<n>', 'in so many minutes in a row (5 unless set)'],
+  minCount: ['<n>', 'a minute with fewer records says nothing (10 unless set)'],
+} satisfies Flags<Exclude<keyof ThresholdChange, 'name' | 'filter' | 'enabled'>>;
 const FILTER_FLAGS = {
   selector: ['<selector>', 'observed by agents with such labels'],
   processName: ['<name>', 'of processes with this name'],
@@ -70,16 +78,9 @@ function addList(threshold: Command, run: CommandRun): void {
   );
 }
 
-/** What can be set, and changed later. */
 type SettingOptions = ConnectedOptions &
-  FlagValues<typeof FILTER_FLAGS> & {
-    readonly name?: string;
-    readonly percentile?: string;
-    readonly aboveMs?: string;
-    readonly aboveRatio?: string;
-    readonly forMinutes?: string;
-    readonly minCount?: string;
-  };
+  FlagValues<typeof FILTER_FLAGS> &
+  FlagValues<typeof SETTING_FLAGS> & { readonly name?: string };
 
 function addCreate(threshold: Command, run: CommandRun): void {
   const command = threshold
@@ -90,12 +91,8 @@ function addCreate(threshold: Command, run: CommandRun): void {
       '--metric <metric>',
       'handshake_latency (default), dns_latency, handshake_failure_ratio, dns_failure_ratio',
       'handshake_latency',
-    )
-    .option('--percentile <p>', 'of a latency: p50, p90, p99 (default), max')
-    .option('--above-ms <ms>', 'of a latency: above so many milliseconds')
-    .option('--above-ratio <ratio>', 'of a failure ratio: above this, 0 to 1')
-    .option('--for-minutes <n>', 'in so many minutes in a row (default: 5)')
-    .option('--min-count <n>', 'a minute with fewer records says nothing (default: 10)');
+    );
+  addFlags(command, SETTING_FLAGS);
   addFlags(command, FILTER_FLAGS);
   addConnectionFlags(addOutputFlag(command, ['table', 'json']));
   addExample(
@@ -115,13 +112,9 @@ function addUpdate(threshold: Command, run: CommandRun): void {
     .argument('<id>')
     .description('change a threshold; what is not named stays as it is, and a filter is replaced as a whole')
     .option('--name <text>', 'unique among the thresholds')
-    .option('--percentile <p>', 'of a latency: p50, p90, p99, max')
-    .option('--above-ms <ms>', 'of a latency: above so many milliseconds')
-    .option('--above-ratio <ratio>', 'of a failure ratio: above this, 0 to 1')
-    .option('--for-minutes <n>', 'in so many minutes in a row')
-    .option('--min-count <n>', 'a minute with fewer records says nothing')
     .option('--enable', 'look at it again')
     .option('--disable', 'look at it no more');
+  addFlags(command, SETTING_FLAGS);
   addFlags(command, FILTER_FLAGS);
   addConnectionFlags(addOutputFlag(command, ['table', 'json']));
   addExample(command, `synscope threshold update ${AN_ID} --above-ms 80 --for-minutes 10`);
